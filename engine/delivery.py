@@ -1,0 +1,86 @@
+"""
+Nouns of telling: a Delivery is one alert for one destination, an Outcome is what became of one attempt.
+
+Failing to deliver is a value. A notifier makes one attempt and says what happened; one place (the outbox) decides when
+to try again. Library retries are off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from engine.alert import Alert
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """The destination has it; *receipt* is what it called the message (a Slack ts, an HTTP status)."""
+
+    receipt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TryLater:
+    """
+    Not this time: rate limited, server error, no connection.
+
+    *after*: the destination asked to wait so long. *ambiguous*: the message may have arrived (the answer was lost
+    after the body had left), so a repeat must carry the same id.
+    """
+
+    reason: str
+    after: timedelta | None = None
+    ambiguous: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It will never be taken as it is: wrong token, unknown channel, HTTP 4xx. *reason* holds no secret, no URL."""
+
+    reason: str
+
+
+Outcome = Delivered | TryLater | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One alert on its way to one destination. *id* is the same at every attempt: the receiver's idempotency key."""
+
+    id: str
+    alert: Alert
+    destination: str
+    attempt: int = 1  # this one, from 1
+    earlier_ambiguous: bool = False  # an earlier attempt may have arrived
+
+
+class Notifier(Protocol):
+    """One configured destination. Used by one thread at a time."""
+
+    @property
+    def pace(self) -> timedelta:
+        """The least time between two sends that the destination tolerates (Slack: 1 s)."""
+        ...
+
+    def send(self, delivery: Delivery) -> Outcome:
+        """One attempt, within 30 s. Expected failures are values; whatever it raises counts as TryLater."""
+        ...
+
+    def preview(self, delivery: Delivery) -> str:
+        """What would be sent, as text for a person, without network; secrets masked."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NotifierPlugin:
+    """What a module in `notifiers/` exports as PLUGIN: its settings (strict) and how to build one from them."""
+
+    settings: type[BaseModel]
+    build: Callable[[str, Any], Notifier]  # (destination name, settings instance)

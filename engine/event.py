@@ -1,0 +1,103 @@
+"""
+Nouns: what a source gives (Record, Page), how far it has been read (Cursor), what a rule sees (Event).
+
+Sources give bytes, not objects. An Event is its identity with the raw record behind it; its fields are decoded when
+somebody asks for them. The speed of everything rests on this seam.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple
+
+Fields = dict[str, Any]  # an event as a rule sees it: JSON types only, see docs/events.md
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One audit record as the source gave it: the bytes of one JSON object, not yet looked at."""
+
+    raw: bytes
+    place: str = ""  # where it was found, for messages: "file.jsonl:12", "prod page 3"
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """
+    How far back the next look must begin; it never decides what is new.
+
+    Everything that was visible when the scan began and happened up to *until* (UTC, aware) has been read and stored.
+    """
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some records, in any order, and how far the reading has come once they are stored (None: no further)."""
+
+    records: tuple[Record, ...]
+    cursor: Cursor | None = None
+
+
+class Identity(NamedTuple):
+    """What makes two records the same event, wherever and however often they are read."""
+
+    kind: str
+    account: str
+    event_id: str
+
+
+class Event:
+    """
+    An audit event: identity, time and name at once, everything else when asked.
+
+    *time* is epoch seconds, UTC. *fields* is the event as rules see it: uniform types, nested JSON decoded, secrets
+    replaced, `norm.*` added (docs/events.md). It is decoded at the first access and kept; treat it as frozen.
+    """
+
+    __slots__ = ("_decode", "_fields", "identity", "name", "raw", "time")
+
+    def __init__(
+        self, identity: Identity, *, time: int, name: str, raw: bytes, decode: Callable[[bytes], Fields]
+    ) -> None:
+        self.identity = identity
+        self.time = time
+        self.name = name
+        self.raw = raw
+        self._decode = decode
+        self._fields: Fields | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.identity.kind
+
+    @property
+    def account(self) -> str:
+        return self.identity.account
+
+    @property
+    def event_id(self) -> str:
+        return self.identity.event_id
+
+    @property
+    def fields(self) -> Fields:
+        """The whole event. Raises DecodeError if the bytes turn out not to be one after all."""
+        if self._fields is None:
+            self._fields = self._decode(self.raw)
+        return self._fields
+
+    def __repr__(self) -> str:  # never the raw bytes: they hold secrets
+        return f"Event({self.kind}, {self.account}, {self.event_id}, {self.name}, {self.time})"
+
+
+@dataclass(frozen=True, slots=True)
+class Quarantined:
+    """A record that could not be decoded, whole or in part: kept, listed, counted, never dropped."""
+
+    kind: str
+    reason: str
+    raw: bytes  # secrets are replaced before it is stored
+    place: str = ""

@@ -1,0 +1,90 @@
+"""
+Kinds of event: how the bytes of one become the fields that rules see.
+
+A kind is pure: bytes in, values out. It is what sources, files, rule tests and the documentation share, so that a rule
+sees the same event wherever it came from. `kind("tencent.cloudaudit")` finds one by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Literal, Protocol
+
+from engine.event import Event, Fields, Quarantined, Record
+
+JsonType = Literal["string", "integer", "number", "boolean", "object", "array", "any"]
+
+NORM_FIELDS: Mapping[str, str] = {
+    "norm.action": "string",
+    "norm.service": "string",
+    "norm.outcome": "string",
+    "norm.actor": "string",
+    "norm.actor_type": "string",
+    "norm.account": "string",
+    "norm.region": "string",
+    "norm.ip": "string",
+    "norm.time": "integer",
+    "norm.mfa": "boolean",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One documented field of a kind, as rules see it: `docs/events.md` and `tocsin check` are made from these."""
+
+    path: str  # dotted: "userIdentity.type"; "requestParameters" is open below
+    type: JsonType
+    meaning: str
+    values: tuple[str, ...] = ()  # all values it can have, where the set is closed
+    nullable: bool = True  # may be absent
+    open: bool = False  # its own fields are not known (depends on the API called)
+    source: str = ""  # where the fact comes from
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What became of one record: an event, a quarantined record, or both (part of it was readable)."""
+
+    event: Event | None
+    quarantined: Quarantined | None = None
+
+
+class Kind(Protocol):
+    """How one cloud's audit records are read. Implementations are stateless but for the redaction key."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def fields(self) -> tuple[Field, ...]: ...
+
+    def decode(self, record: Record) -> Decoded:
+        """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
+        ...
+
+    def view(self, sample: Mapping[str, Any]) -> Fields:
+        """The fields of a hand-written, possibly partial event (a rule's test), through the same decode."""
+        ...
+
+    def evidence(self, raw: bytes) -> str:
+        """The raw record as text for people: valid JSON where it was, secrets replaced."""
+        ...
+
+
+MODULES: Mapping[str, str] = {
+    "tencent.cloudaudit": "engine.kinds.tencent_cloudaudit",
+    "aws.cloudtrail": "engine.kinds.aws_cloudtrail",
+}
+
+
+def kind(name: str, *, redaction_key: bytes) -> Kind:
+    """
+    The kind called *name*; secrets become tokens keyed by *redaction_key*, so that equal secrets give equal tokens.
+
+    Raises KeyError for an unknown name.
+    """
+    module = import_module(MODULES[name])
+    built: Kind = module.build(redaction_key)
+    return built

@@ -1,0 +1,163 @@
+"""
+Nouns: a rule as its author wrote it, checked and compiled.
+
+The authored rule and its running state are two things: there is no state here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from enum import IntEnum, StrEnum
+from typing import Any
+
+from engine.errors import Place
+from engine.expression import Expression, Lists, Template
+
+
+class Severity(IntEnum):
+    """How bad it is; ordered, so that a rise can be seen."""
+
+    INFO = 1
+    LOW = 2
+    MEDIUM = 3
+    HIGH = 4
+    CRITICAL = 5
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+    @classmethod
+    def of(cls, word: str) -> Severity:
+        return cls[word.upper()]
+
+
+class Status(StrEnum):
+    EXPERIMENTAL = "experimental"
+    STABLE = "stable"
+    DEPRECATED = "deprecated"
+
+
+@dataclass(frozen=True, slots=True)
+class Exception_:  # noqa: N801 the design's name; "Exception" is taken
+    """Known good: matches that are recorded but not told, with a reason, an owner and an end."""
+
+    match: Expression
+    reason: str
+    owner: str
+    expires: date | None  # the last day on which it holds, UTC
+    place: Place
+
+    def holds_on(self, day: date) -> bool:
+        return self.expires is None or day <= self.expires
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """At least so many matches (or distinct values of an expression) of one group within a span of event time."""
+
+    at_least: int
+    within: timedelta
+    distinct: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a sequence: at least so many matches, or (only as the last step) none at all."""
+
+    match: Expression
+    at_least: int = 1
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sequence:
+    """Steps that all happen within a span of event time, in order unless said otherwise."""
+
+    within: timedelta
+    steps: tuple[Step, ...]
+    ordered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class FirstSeen:
+    """Values (together) not seen for a span; while it learns it says so and does not tell."""
+
+    values: tuple[Expression, ...]
+    over: timedelta
+    learn: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """No event matches for so long."""
+
+    span: timedelta
+
+
+Memory = Count | Sequence | FirstSeen | Silent
+
+
+@dataclass(frozen=True, slots=True)
+class Attack:
+    """MITRE ATT&CK techniques, with the version of the matrix their ids come from."""
+
+    version: int
+    techniques: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One of a rule's own tests. `events` holds sample events as written; `expect` is "alert" or "nothing"."""
+
+    name: str
+    place: Place
+    events: tuple[Mapping[str, Any], ...]
+    expect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One detection. *version* is a digest of what decides (match, unless, memory, group_by), not of its prose."""
+
+    id: str
+    title: Template
+    severity: Severity
+    status: Status
+    kind: str
+    description: str
+    match: Expression
+    place: Place
+    version: str
+    unless: tuple[Exception_, ...] = ()
+    group_by: tuple[Expression, ...] = ()
+    quiet: timedelta = timedelta(0)
+    memory: Memory | None = None
+    attack: Attack | None = None
+    runbook: str = ""
+    references: tuple[str, ...] = ()
+    false_positives: tuple[str, ...] = ()
+    tests: tuple[Example, ...] = ()
+    enabled: bool = True  # the pack's choice
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """The rules that are in force, and the lists that they share. Immutable: a reload makes a new one."""
+
+    rules: tuple[Rule, ...]
+    lists: Lists = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Rule]:
+        return iter(self.rules)
+
+    def __len__(self) -> int:
+        return len(self.rules)
+
+    def of_kind(self, kind: str) -> list[Rule]:
+        return [rule for rule in self.rules if rule.kind == kind]
+
+    def find(self, rule_id: str) -> Rule | None:
+        return next((rule for rule in self.rules if rule.id == rule_id), None)

@@ -1,0 +1,1 @@
+"""What Tocsin detects: YAML, one rule a file, with its tests. Data, no code."""
