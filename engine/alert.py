@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from engine.event import Event, Identity
 from engine.rule import Rule, Severity
 
@@ -87,3 +89,13 @@ def alert_id(story: str, first_event: Identity) -> str:
     """Ten base-32 characters that are the same whenever the same event opens the same story."""
     digest = hashlib.blake2b(canonical([story, *first_event]).encode(), digest_size=8).digest()
     return "A-" + base64.b32encode(digest).decode()[:10]
+
+
+def encode(alert: Alert) -> bytes:
+    """The alert as JSON, to be read back by `decode`."""
+    return msgspec.json.encode(alert)
+
+
+def decode(body: bytes) -> Alert:
+    """The alert that `encode` wrote. Raises msgspec.DecodeError when it is something else."""
+    return msgspec.json.decode(body, type=Alert)

@@ -57,6 +57,7 @@ class Delivery:
     destination: str
     attempt: int = 1  # this one, from 1
     earlier_ambiguous: bool = False  # an earlier attempt may have arrived
+    queued: float = 0.0  # when it was queued, epoch seconds
 
 
 class Notifier(Protocol):

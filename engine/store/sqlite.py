@@ -1,0 +1,518 @@
+"""
+The store on SQLite: one file, one writer, durable at every commit.
+
+WAL with `synchronous=FULL`: a commit has reached the disk when it returns. Every transaction begins IMMEDIATE: a
+deferred one that turns from reading to writing fails at once with SQLITE_BUSY_SNAPSHOT, whatever the busy timeout says.
+A lock file, not the database, keeps a second service out, so that `tocsin why` and its like can look in meanwhile.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+from engine import alert as alerts_
+from engine.alert import Alert, Fault
+from engine.dedup import Told
+from engine.delivery import Delivery
+from engine.errors import AlreadyRunningError, ConfigurationError, Place, Problem, StoreError
+from engine.event import Cursor, Event, Identity, Quarantined
+from engine.rule import Severity
+from engine.store import (
+    Attempt,
+    DeliveryState,
+    Queued,
+    SeenEvent,
+    Silence,
+    SourceState,
+    Verdict,
+)
+
+BUSY_SECONDS = 30.0
+FUTURE_SECONDS = 90 * 86400.0  # no event can be asked for longer than this
+_QUEUED = ("id", "alert_id", "destination", "state", "attempts", "due", "created", "updated", "reason", "receipt")
+_SELECT_QUEUED = f"SELECT o.{', o.'.join(_QUEUED)}, a.body FROM outbox o JOIN alerts a ON a.id = o.alert_id"
+_OPEN = "('queued', 'sending', 'retry', 'ambiguous')"
+
+
+def open_store(path: str, *, hold: bool = False) -> SqliteStore:
+    """
+    The store in the file *path* (made with mode 0600 if it is not there; ":memory:" for one that nobody keeps).
+
+    With *hold* no other holder is let in: raises AlreadyRunningError. Raises StoreError when the file cannot be used,
+    ConfigurationError when a newer Tocsin wrote it.
+    """
+    return SqliteStore(path, hold=hold)
+
+
+def open_copy(path: str) -> SqliteStore:
+    """A copy of the store in *path*, in memory: what is done to it leaves no trace. Empty if there is no such file."""
+    copy = SqliteStore(":memory:")
+    if Path(path).is_file():
+        with _said(path), closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as original:
+            original.backup(copy.connection)
+        copy.migrate()
+    return copy
+
+
+class SqliteStore:
+    """engine.store.Store on one SQLite file. One connection, guarded by a lock: SQLite has one writer anyway."""
+
+    def __init__(self, path: str, *, hold: bool = False) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._held: int | None = None
+        with _said(path):
+            if path != ":memory:":
+                Path(path).parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+                if hold:
+                    self._held = _hold(path)
+                os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+            self.connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            self.connection.execute("PRAGMA journal_mode=WAL")
+            self.connection.execute("PRAGMA synchronous=FULL")
+            self.connection.execute("PRAGMA foreign_keys=ON")
+            self.migrate()
+
+    def close(self) -> None:
+        with self._lock:
+            self.connection.close()
+            if self._held is not None:
+                os.close(self._held)
+                self._held = None
+
+    # --- writing
+
+    @contextmanager
+    def transaction(self) -> Iterator[SqliteTransaction]:
+        with self._lock, _said(self.path):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield SqliteTransaction(self.connection)
+                self.connection.execute("COMMIT")
+            except BaseException:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+                raise
+
+    def _write(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        with self._lock, _said(self.path):
+            return self.connection.execute(sql, parameters).rowcount
+
+    def _rows(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        with self._lock, _said(self.path):
+            return self.connection.execute(sql, parameters).fetchall()
+
+    # --- sources
+
+    def source_state(self, source: str) -> SourceState:
+        rows = self._rows(
+            "SELECT cursor, last_poll, last_error, last_error_at, last_second_look, events FROM sources WHERE name=?",
+            (source,),
+        )
+        if not rows:
+            return SourceState(source, None, None, "", None, None, 0)
+        cursor, *rest = rows[0]
+        return SourceState(source, None if cursor is None else Cursor(datetime.fromtimestamp(cursor, UTC)), *rest)
+
+    def source_failed(self, source: str, error: str, at: float) -> None:
+        self._write(
+            "INSERT INTO sources (name, last_error, last_error_at) VALUES (?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET last_error=excluded.last_error, last_error_at=excluded.last_error_at",
+            (source, error, at),
+        )
+
+    # --- the outbox
+
+    def claim(self, destination: str, now: float, lease: float) -> Delivery | None:
+        rows = self._rows(
+            "UPDATE outbox SET ambiguous = ambiguous OR state = 'sending', state='sending', lease=?,"
+            " attempts=attempts+1, updated=? WHERE id = ("
+            f"  SELECT id FROM outbox WHERE destination=? AND state IN {_OPEN} AND due<=?"
+            "   AND (state != 'sending' OR lease<=?) ORDER BY due, created, id LIMIT 1)"
+            " RETURNING id, alert_id, attempts, ambiguous, created",
+            (now + lease, now, destination, now, now),
+        )
+        if not rows:
+            return None
+        delivery_id, alert_id, attempts, ambiguous, created = rows[0]
+        alert = self.find_alert(alert_id)
+        if alert is None:  # the foreign key forbids it
+            raise StoreError(f"delivery {delivery_id} has no alert {alert_id}: the store {self.path} is damaged")
+        return Delivery(delivery_id, alert, destination, attempts, earlier_ambiguous=bool(ambiguous), queued=created)
+
+    def settle(
+        self,
+        delivery: Delivery,
+        state: DeliveryState,
+        at: float,
+        *,
+        due: float = 0.0,
+        reason: str = "",
+        receipt: str = "",
+    ) -> None:
+        with self.transaction() as tx:
+            tx.settle(delivery, state, at, due=due, reason=reason, receipt=receipt)
+
+    def release(self, now: float) -> int:
+        return self._write(
+            "UPDATE outbox SET state='ambiguous', ambiguous=1, due=?, lease=0, updated=?,"
+            " reason='the process ended while it was being sent' WHERE state='sending'",
+            (now, now),
+        )
+
+    def next_due(self, destination: str) -> float | None:
+        rows = self._rows(
+            "SELECT min(CASE state WHEN 'sending' THEN max(lease, due) ELSE due END) FROM outbox"
+            f" WHERE destination=? AND state IN {_OPEN}",
+            (destination,),
+        )
+        return cast("float | None", rows[0][0])
+
+    def requeue(self, delivery_id: str, at: float) -> bool:
+        changed = self._write(
+            "UPDATE outbox SET state='queued', due=?, created=?, updated=?, reason='retried by hand'"
+            " WHERE id=? AND state NOT IN ('sending', 'delivered')",
+            (at, at, at, delivery_id),
+        )
+        return changed == 1
+
+    def drop(self, delivery_id: str, at: float, reason: str) -> bool:
+        changed = self._write(
+            "UPDATE outbox SET state='dropped', updated=?, reason=? WHERE id=?"
+            " AND state NOT IN ('sending', 'delivered', 'dropped')",
+            (at, reason, delivery_id),
+        )
+        return changed == 1
+
+    # --- asking
+
+    def alerts(self, *, limit: int = 50, rule_id: str | None = None) -> list[Alert]:
+        condition, parameters = ("WHERE rule_id=?", [rule_id]) if rule_id else ("", [])
+        rows = self._rows(
+            f"SELECT body FROM alerts {condition} ORDER BY created DESC, id LIMIT ?",
+            [*parameters, limit],
+        )
+        return [alerts_.decode(body) for (body,) in rows]
+
+    def find_alert(self, alert_id: str) -> Alert | None:
+        rows = self._rows("SELECT body FROM alerts WHERE id=?", (alert_id,))
+        return alerts_.decode(rows[0][0]) if rows else None
+
+    def deliveries(
+        self, *, states: Sequence[DeliveryState] = (), alert_id: str | None = None, limit: int = 100
+    ) -> list[Queued]:
+        conditions: list[str] = ["1"]
+        parameters: list[Any] = []
+        if states:
+            conditions.append(f"o.state IN ({', '.join('?' * len(states))})")
+            parameters += states
+        if alert_id:
+            conditions.append("o.alert_id=?")
+            parameters.append(alert_id)
+        rows = self._rows(
+            f"{_SELECT_QUEUED} WHERE {' AND '.join(conditions)} ORDER BY o.created DESC, o.id LIMIT ?",
+            [*parameters, limit],
+        )
+        return [_queued(row) for row in rows]
+
+    def find_delivery(self, delivery_id: str) -> Queued | None:
+        rows = self._rows(
+            f"{_SELECT_QUEUED} WHERE o.id=?",
+            (delivery_id,),
+        )
+        return _queued(rows[0]) if rows else None
+
+    def attempts(self, delivery_id: str) -> list[Attempt]:
+        rows = self._rows(
+            "SELECT number, at, state, reason, receipt FROM attempts WHERE delivery_id=? ORDER BY number",
+            (delivery_id,),
+        )
+        return [Attempt(*row) for row in rows]
+
+    def verdicts(self, event_id: str) -> list[tuple[Verdict, float]]:
+        rows = self._rows(
+            "SELECT kind, account, event_id, rule_id, outcome, alert_id, detail, at FROM verdicts"
+            " WHERE event_id=? ORDER BY at, rule_id",
+            (event_id,),
+        )
+        return [
+            (Verdict(Identity(kind, account, event), rule_id, outcome, alert_id, detail), at)
+            for kind, account, event, rule_id, outcome, alert_id, detail, at in rows
+        ]
+
+    def seen(self, event_id: str) -> list[SeenEvent]:
+        found = []
+        for kind, account in self._rows("SELECT kind, account FROM accounts"):
+            identity = Identity(kind, account, event_id)
+            rows = self._rows("SELECT at FROM seen WHERE id=?", (_key(identity),))
+            found += [SeenEvent(identity, at) for (at,) in rows]
+        return found
+
+    def faults(self, limit: int = 100) -> list[Mapping[str, Any]]:
+        names = ("rule_id", "message", "event_id", "count", "first_at", "last_at")
+        rows = self._rows(f"SELECT {', '.join(names)} FROM faults ORDER BY last_at DESC LIMIT ?", (limit,))
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def quarantined(self, limit: int = 100) -> list[Mapping[str, Any]]:
+        names = ("source", "kind", "reason", "place", "raw", "at")
+        rows = self._rows(f"SELECT {', '.join(names)} FROM quarantine ORDER BY at DESC LIMIT ?", (limit,))
+        return [dict(zip(names, row, strict=True)) for row in rows]
+
+    def counts(self) -> Mapping[str, int]:
+        counted: dict[str, int] = {}
+        for name, sql in (
+            ("events", "SELECT count(*) FROM seen"),
+            ("matches", "SELECT count(*) FROM verdicts"),
+            ("alerts", "SELECT count(*) FROM alerts"),
+            ("faults", "SELECT coalesce(sum(count), 0) FROM faults"),
+            ("quarantined", "SELECT count(*) FROM quarantine"),
+        ):
+            counted[name] = self._rows(sql)[0][0]
+        for outcome, number in self._rows("SELECT outcome, count(*) FROM verdicts GROUP BY outcome"):
+            counted[f"verdict.{outcome}"] = number
+        for state, number in self._rows("SELECT state, count(*) FROM outbox GROUP BY state"):
+            counted[f"delivery.{state}"] = number
+        return counted
+
+    def deliveries_open(self) -> tuple[int, float | None]:
+        ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {_OPEN}")
+        return number, oldest
+
+    # --- silences
+
+    def add_silence(self, silence: Silence) -> None:
+        self._write(
+            "INSERT INTO silences (id, match, author, comment, starts, ends) VALUES (?, ?, ?, ?, ?, ?)",
+            (silence.id, silence.match, silence.author, silence.comment, silence.starts, silence.ends),
+        )
+
+    def silences(self, at: float | None = None) -> list[Silence]:
+        rows = self._rows("SELECT id, match, author, comment, starts, ends FROM silences ORDER BY starts, id")
+        found = [Silence(*row) for row in rows]
+        return found if at is None else [s for s in found if s.starts <= at < s.ends]
+
+    def expire_silence(self, silence_id: str, at: float) -> bool:
+        return self._write("UPDATE silences SET ends=? WHERE id=? AND ends>?", (at, silence_id, at)) == 1
+
+    # --- upkeep
+
+    def redaction_key(self) -> bytes:
+        with self.transaction():
+            rows = self.connection.execute("SELECT value FROM meta WHERE name='redaction_key'").fetchall()
+            if rows:
+                return bytes(rows[0][0])
+            key = secrets.token_bytes(32)
+            self.connection.execute("INSERT INTO meta (name, value) VALUES ('redaction_key', ?)", (key,))
+            return key
+
+    def expire(self, *, seen_before: float, history_before: float) -> None:
+        with self.transaction():
+            delete = self.connection.execute
+            delete("DELETE FROM seen WHERE at<?", (int(seen_before),))
+            delete("DELETE FROM silences WHERE ends<?", (history_before,))
+            delete("DELETE FROM quarantine WHERE at<?", (history_before,))
+            delete("DELETE FROM faults WHERE last_at<?", (history_before,))
+            delete("DELETE FROM verdicts WHERE at<?", (history_before,))
+            delete("DELETE FROM told WHERE at<?", (history_before,))
+            delete(f"DELETE FROM outbox WHERE updated<? AND state NOT IN {_OPEN}", (history_before,))
+            delete(
+                "DELETE FROM alerts WHERE created<?"
+                " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = alerts.id)"
+                " AND NOT EXISTS (SELECT 1 FROM told t WHERE t.alert_id = alerts.id)",
+                (history_before,),
+            )
+
+    def migrate(self) -> None:
+        """Numbered SQL files, each in its own transaction; `user_version` says how far it has come."""
+        steps = sorted(
+            (p for p in files("engine.store").joinpath("migrations").iterdir() if p.name.endswith(".sql")),
+            key=lambda p: p.name,
+        )
+        (version,) = self.connection.execute("PRAGMA user_version").fetchone()
+        if version > len(steps):
+            raise ConfigurationError(
+                [
+                    Problem(
+                        Place(self.path),
+                        "newer-store",
+                        f"this store has schema {version}, of a newer Tocsin; this one knows up to {len(steps)}",
+                        suggestion="upgrade Tocsin, or point `store` at another file",
+                    )
+                ]
+            )
+        for number, step in enumerate(steps[version:], start=version + 1):
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                (current,) = self.connection.execute("PRAGMA user_version").fetchone()
+                if current < number:  # another process may have been faster
+                    for statement in _statements(step.read_text(encoding="utf-8")):
+                        self.connection.execute(statement)
+                    self.connection.execute(f"PRAGMA user_version={number}")
+                self.connection.execute("COMMIT")
+            except BaseException:
+                self.connection.execute("ROLLBACK")
+                raise
+
+
+class SqliteTransaction:
+    """engine.store.Transaction: lives between BEGIN IMMEDIATE and COMMIT of one store."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
+        fresh = []
+        for event in events:
+            new = self._db.execute(
+                "INSERT INTO seen (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                # Kept until its own time and ours are past, so that a future-dated event is not forgotten too soon.
+                (_key(event.identity), int(min(max(event.time, at), at + FUTURE_SECONDS))),
+            ).rowcount
+            if new:
+                fresh.append(event)
+        self._db.executemany(
+            "INSERT INTO accounts (kind, account) VALUES (?, ?) ON CONFLICT DO NOTHING",
+            {(event.kind, event.account) for event in fresh},
+        )
+        return fresh
+
+    def told(self, fingerprint: str) -> Told | None:
+        row = self._db.execute("SELECT alert_id, severity, at FROM told WHERE fingerprint=?", (fingerprint,)).fetchone()
+        return Told(row[0], Severity(row[1]), row[2]) if row else None
+
+    def alert(self, alert_id: str) -> Alert | None:
+        row = self._db.execute("SELECT body FROM alerts WHERE id=?", (alert_id,)).fetchone()
+        return alerts_.decode(row[0]) if row else None
+
+    def save_alert(self, alert: Alert) -> None:
+        self._db.execute(
+            "INSERT INTO alerts (id, rule_id, fingerprint, created, body) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET body=excluded.body",
+            (alert.id, alert.rule_id, alert.fingerprint, alert.created, alerts_.encode(alert)),
+        )
+
+    def save_told(self, fingerprint: str, told: Told) -> None:
+        self._db.execute(
+            "INSERT INTO told (fingerprint, alert_id, severity, at) VALUES (?, ?, ?, ?) ON CONFLICT (fingerprint)"
+            " DO UPDATE SET alert_id=excluded.alert_id, severity=excluded.severity, at=excluded.at",
+            (fingerprint, told.alert_id, int(told.severity), told.at),
+        )
+
+    def queue(self, delivery_id: str, alert_id: str, destination: str, due: float) -> None:
+        self._db.execute(
+            "INSERT INTO outbox (id, alert_id, destination, state, due, created, updated)"
+            " VALUES (?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
+            (delivery_id, alert_id, destination, due, due, due),
+        )
+
+    def record(self, verdicts: Iterable[Verdict], at: float) -> None:
+        self._db.executemany(
+            "INSERT INTO verdicts (kind, account, event_id, rule_id, outcome, alert_id, detail, at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+            [(*v.event, v.rule_id, v.outcome, v.alert_id, v.detail, at) for v in verdicts],
+        )
+
+    def save_faults(self, faults: Iterable[Fault], at: float) -> None:
+        self._db.executemany(
+            "INSERT INTO faults (rule_id, message, event_id, count, first_at, last_at) VALUES (?, ?, ?, 1, ?, ?)"
+            " ON CONFLICT (rule_id, message) DO UPDATE SET count=count+1, event_id=excluded.event_id,"
+            " last_at=excluded.last_at",
+            [(fault.rule_id, fault.message, fault.event.event_id, at, at) for fault in faults],
+        )
+
+    def quarantine(self, source: str, items: Iterable[Quarantined], at: float) -> int:
+        new = 0
+        for item in items:
+            new += self._db.execute(
+                "INSERT INTO quarantine (digest, source, kind, reason, place, raw, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+                " ON CONFLICT (digest) DO NOTHING",
+                (_digest(item.raw), source, item.kind, item.reason, item.place, item.raw, at),
+            ).rowcount
+        return new
+
+    def move_cursor(self, source: str, cursor: Cursor) -> None:
+        self._db.execute(
+            "INSERT INTO sources (name, cursor) VALUES (?, ?) ON CONFLICT (name) DO UPDATE"
+            " SET cursor=max(coalesce(cursor, excluded.cursor), excluded.cursor)",
+            (source, cursor.until.timestamp()),
+        )
+
+    def polled(self, source: str, at: float, *, new_events: int, second_look: bool = False) -> None:
+        self._db.execute(
+            "INSERT INTO sources (name, last_poll, last_second_look, events) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (name) DO UPDATE SET last_poll=excluded.last_poll, last_error='',"
+            " last_second_look=coalesce(excluded.last_second_look, last_second_look), events=events+excluded.events",
+            (source, at, at if second_look else None, new_events),
+        )
+
+    def settle(
+        self, delivery: Delivery, state: DeliveryState, at: float, *, due: float, reason: str, receipt: str
+    ) -> None:
+        self._db.execute(
+            "UPDATE outbox SET state=?, due=?, lease=0, ambiguous = ambiguous OR ?, updated=?, reason=?, receipt=?"
+            " WHERE id=?",
+            (state, due, state == "ambiguous", at, reason, receipt, delivery.id),
+        )
+        self._db.execute(
+            "INSERT INTO attempts (delivery_id, number, at, state, reason, receipt) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
+            (delivery.id, delivery.attempt, at, state, reason, receipt),
+        )
+
+
+def _key(identity: Identity) -> bytes:
+    return _digest("\0".join(identity).encode("utf-8", "surrogatepass"))
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=16).digest()
+
+
+def _queued(row: tuple[Any, ...]) -> Queued:
+    alert = alerts_.decode(row[-1])
+    named = dict(zip(_QUEUED, row, strict=False))
+    return Queued(**named, title=alert.title, severity=alert.severity.word)
+
+
+def _statements(script: str) -> Iterator[str]:
+    """The statements of a migration, one by one: executescript would commit the transaction around them."""
+    pending = ""
+    for line in script.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
+
+
+def _hold(path: str) -> int:
+    """Hold *path* for this process; the kernel lets go of it when the process ends, however it ends."""
+    lock = os.open(path + ".lock", os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        owner = os.pread(lock, 20, 0).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise AlreadyRunningError(f"another tocsin (process {owner}) holds the store {path}") from None
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, str(os.getpid()).encode(), 0)
+    return lock
+
+
+@contextmanager
+def _said(path: str) -> Iterator[None]:
+    """Failures of disk and database under the name of the store they happened to."""
+    try:
+        yield
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"store {path}: {error}") from error

@@ -1,0 +1,329 @@
+"""What every store must do, whichever database it is on."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from engine.alert import Alert, Fault
+from engine.dedup import Told
+from engine.errors import AlreadyRunningError, ConfigurationError, StoreError
+from engine.event import Cursor, Event, Identity, Quarantined
+from engine.rule import Severity
+from engine.store import Silence, Store, Verdict
+from engine.store.sqlite import open_copy, open_store
+
+Open = Callable[[], Store]
+
+
+@pytest.fixture
+def reopen(tmp_path: Path) -> Iterator[Open]:
+    """Opens the same store again and again, as processes do."""
+    opened: list[Store] = []
+
+    def open_again() -> Store:
+        opened.append(open_store(str(tmp_path / "tocsin.db")))
+        return opened[-1]
+
+    yield open_again
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(reopen: Open) -> Store:
+    return reopen()
+
+
+def an_event(event_id: str = "e1", *, time: int = 1000, account: str = "100000000001") -> Event:
+    identity = Identity("tencent.cloudaudit", account, event_id)
+    return Event(identity, time=time, name="ConsoleLogin", raw=b"{}", decode=lambda _: {})
+
+
+def an_alert(alert_id: str = "A-1", *, created: int = 1000, fingerprint: str = "f1") -> Alert:
+    return Alert(
+        id=alert_id,
+        rule_id="tencent.root.console_login",
+        rule_version="v",
+        severity=Severity.HIGH,
+        title="Root signed in — 根",
+        kind="tencent.cloudaudit",
+        account="100000000001",
+        group={"norm.ip": "203.0.113.7", "n": 12345678901234567},
+        fingerprint=fingerprint,
+        first_seen=990,
+        last_seen=995,
+        count=2,
+        event_ids=("e1", "e2"),
+        created=created,
+        fields={"norm": {"actor": "root"}, "updateEsTime": 16106961641644206},
+        evidence="{}",
+    )
+
+
+def queue(
+    store: Store, delivery_id: str = "d1", *, alert: Alert | None = None, to: str = "oncall", due: float = 0
+) -> None:
+    alert = alert or an_alert()
+    with store.transaction() as tx:
+        tx.save_alert(alert)
+        tx.queue(delivery_id, alert.id, to, due)
+
+
+def test_an_event_is_unseen_once_across_restarts(reopen: Open) -> None:
+    with reopen().transaction() as tx:
+        assert [e.event_id for e in tx.unseen([an_event("a"), an_event("b"), an_event("a")], 0)] == ["a", "b"]
+    with reopen().transaction() as tx:
+        assert [e.event_id for e in tx.unseen([an_event("b"), an_event("c")], 0)] == ["c"]
+
+
+def test_the_same_event_id_in_another_account_is_another_event(store: Store) -> None:
+    with store.transaction() as tx:
+        assert len(tx.unseen([an_event("a", account="1"), an_event("a", account="2")], 0)) == 2
+
+
+def test_an_exception_undoes_everything_of_its_transaction(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.transaction() as tx:
+        tx.unseen([an_event()], 0)
+        tx.save_alert(an_alert())
+        tx.queue("d1", "A-1", "oncall", 0)
+        tx.move_cursor("prod", Cursor(datetime(2026, 1, 1, tzinfo=UTC)))
+        raise RuntimeError("the process dies here")
+    assert store.find_alert("A-1") is None
+    assert store.claim("oncall", 10, 60) is None
+    assert store.source_state("prod").cursor is None
+    with store.transaction() as tx:
+        assert tx.unseen([an_event()], 0)
+
+
+def test_an_alert_comes_back_as_it_was_saved(reopen: Open) -> None:
+    with reopen().transaction() as tx:
+        tx.save_alert(an_alert())
+    assert reopen().find_alert("A-1") == an_alert()
+
+
+def test_the_cursor_never_moves_backwards(store: Store) -> None:
+    later, earlier = Cursor(datetime(2026, 1, 2, tzinfo=UTC)), Cursor(datetime(2026, 1, 1, tzinfo=UTC))
+    for cursor in (later, earlier):
+        with store.transaction() as tx:
+            tx.move_cursor("prod", cursor)
+    assert store.source_state("prod").cursor == later
+
+
+def test_a_delivery_is_claimed_by_one_only(store: Store) -> None:
+    queue(store)
+    claimed: list[object] = []
+    threads = [threading.Thread(target=lambda: claimed.append(store.claim("oncall", 10, 60))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(one is not None for one in claimed) == 1
+
+
+def test_the_delivery_that_has_waited_longest_comes_first(store: Store) -> None:
+    queue(store, "late", due=20)
+    queue(store, "early", due=10)
+    first = store.claim("oncall", 30, 60)
+    assert first is not None
+    assert (first.id, first.attempt, first.queued, first.alert) == ("early", 1, 10, an_alert())
+
+
+def test_a_delivery_is_not_claimed_before_it_is_due_nor_for_another_destination(store: Store) -> None:
+    queue(store, due=20)
+    assert store.claim("oncall", 19, 60) is None
+    assert store.claim("hook", 30, 60) is None
+    assert store.next_due("oncall") == 20
+
+
+def test_a_lease_that_ran_out_is_claimed_again_as_ambiguous(store: Store) -> None:
+    queue(store)
+    assert store.claim("oncall", 10, 60) is not None
+    assert store.claim("oncall", 69, 60) is None
+    again = store.claim("oncall", 70, 60)
+    assert again is not None
+    assert (again.attempt, again.earlier_ambiguous) == (2, True)
+
+
+def test_what_a_dead_process_was_sending_is_ambiguous_at_the_next_start(reopen: Open) -> None:
+    store = reopen()
+    queue(store)
+    store.claim("oncall", 10, 60)
+    after = reopen()
+    assert after.release(11) == 1
+    again = after.claim("oncall", 11, 60)
+    assert again is not None
+    assert again.earlier_ambiguous
+
+
+def test_an_ambiguous_attempt_is_remembered_by_all_later_ones(store: Store) -> None:
+    queue(store)
+    for now, state in ((1, "ambiguous"), (2, "retry")):
+        delivery = store.claim("oncall", now, 60)
+        assert delivery is not None
+        store.settle(delivery, state, now, due=now + 1)  # type: ignore[arg-type]  # the two literals above
+    last = store.claim("oncall", 3, 60)
+    assert last is not None
+    assert last.earlier_ambiguous
+
+
+def test_every_attempt_is_recorded_with_what_was_said(store: Store) -> None:
+    queue(store)
+    first = store.claim("oncall", 1, 60)
+    assert first is not None
+    store.settle(first, "retry", 2, due=5, reason="rate limited")
+    second = store.claim("oncall", 5, 60)
+    assert second is not None
+    store.settle(second, "delivered", 6, receipt="1700000000.000100")
+    assert [(a.number, a.state, a.reason, a.receipt) for a in store.attempts("d1")] == [
+        (1, "retry", "rate limited", ""),
+        (2, "delivered", "", "1700000000.000100"),
+    ]
+    assert store.claim("oncall", 1e9, 60) is None
+    found = store.find_delivery("d1")
+    assert found is not None
+    assert (found.state, found.attempts, found.severity) == ("delivered", 2, "high")
+
+
+def test_the_same_delivery_is_queued_once(store: Store) -> None:
+    queue(store)
+    queue(store)
+    assert len(store.deliveries()) == 1
+
+
+def test_by_hand_a_refused_delivery_is_sent_again_and_a_delivered_one_is_not(store: Store) -> None:
+    queue(store)
+    refused = store.claim("oncall", 1, 60)
+    assert refused is not None
+    store.settle(refused, "refused", 2, reason="channel_not_found")
+    assert store.requeue("d1", 10)
+    again = store.claim("oncall", 10, 60)
+    assert again is not None
+    store.settle(again, "delivered", 11)
+    assert not store.requeue("d1", 20)
+    assert not store.drop("d1", 20, "no")
+
+
+def test_a_dropped_delivery_is_not_sent(store: Store) -> None:
+    queue(store)
+    assert store.drop("d1", 1, "duplicate of another ticket")
+    assert store.claim("oncall", 10, 60) is None
+    assert store.deliveries(states=("dropped",))[0].reason == "duplicate of another ticket"
+
+
+def test_what_was_told_of_a_story_is_remembered(reopen: Open) -> None:
+    with reopen().transaction() as tx:
+        tx.save_alert(an_alert())
+        tx.save_told("f1", Told("A-1", Severity.HIGH, 5.5))
+    with reopen().transaction() as tx:
+        assert tx.told("f1") == Told("A-1", Severity.HIGH, 5.5)
+        assert tx.told("other") is None
+
+
+def test_every_verdict_is_found_by_its_event(store: Store) -> None:
+    verdict = Verdict(an_event().identity, "r.one", "excepted", detail="drill")
+    with store.transaction() as tx:
+        tx.unseen([an_event()], 7)
+        tx.record([verdict], 7)
+    assert store.verdicts("e1") == [(verdict, 7)]
+    assert [s.identity for s in store.seen("e1")] == [an_event().identity]
+    assert store.counts()["matches"] == 1
+
+
+def test_faults_of_one_kind_are_one_row_that_counts(store: Store) -> None:
+    for event_id in ("e1", "e2"):
+        with store.transaction() as tx:
+            tx.save_faults([Fault("r.one", an_event(event_id).identity, "a text is no number")], 7)
+    (fault,) = store.faults()
+    assert (fault["count"], fault["event_id"]) == (2, "e2")
+
+
+def test_the_same_broken_record_is_quarantined_once(store: Store) -> None:
+    broken = Quarantined("tencent.cloudaudit", "not JSON", b"{", "prod")
+    for _ in range(2):
+        with store.transaction() as tx:
+            tx.quarantine("prod", [broken], 7)
+    assert [(q["reason"], bytes(q["raw"])) for q in store.quarantined()] == [("not JSON", b"{")]
+
+
+def test_a_silence_holds_from_its_start_to_before_its_end(store: Store) -> None:
+    store.add_silence(Silence("S-1", "severity == 'low'", "ana", "drill", 10, 20))
+    assert [len(store.silences(at)) for at in (9, 10, 19, 20)] == [0, 1, 1, 0]
+    assert store.expire_silence("S-1", 15)
+    assert store.silences(16) == []
+
+
+def test_secrets_get_equal_tokens_after_a_restart(reopen: Open) -> None:
+    assert reopen().redaction_key() == reopen().redaction_key()
+
+
+def test_finished_history_is_forgotten_and_open_deliveries_are_not(store: Store) -> None:
+    queue(store, "open", alert=an_alert("A-open", fingerprint="f-open"))
+    queue(store, "done", alert=an_alert("A-done", fingerprint="f-done"), to="hook")
+    done = store.claim("hook", 10, 60)
+    assert done is not None
+    store.settle(done, "delivered", 11)
+    with store.transaction() as tx:
+        tx.unseen([an_event("old", time=100), an_event("new", time=5000)], 200)
+    store.expire(seen_before=1000, history_before=5000)
+    assert [d.id for d in store.deliveries()] == ["open"]
+    assert [a.id for a in store.alerts()] == ["A-open"]
+    with store.transaction() as tx:
+        assert [e.event_id for e in tx.unseen([an_event("old"), an_event("new")], 0)] == ["old"]
+
+
+def test_a_future_dated_event_is_no_reason_to_fail(store: Store) -> None:
+    with store.transaction() as tx:
+        assert tx.unseen([an_event("x", time=10**30)], 200)
+
+
+# --- SQLite alone
+
+
+def test_a_second_holder_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
+    path = str(tmp_path / "tocsin.db")
+    first = open_store(path, hold=True)
+    with pytest.raises(AlreadyRunningError, match=r"process \d+"):
+        open_store(path, hold=True)
+    open_store(path).close()  # looking in is allowed
+    first.close()
+    open_store(path, hold=True).close()
+
+
+def test_the_file_is_for_its_owner_only(tmp_path: Path) -> None:
+    open_store(str(tmp_path / "state" / "tocsin.db"), hold=True).close()
+    assert {p.name: oct(p.stat().st_mode & 0o777) for p in (tmp_path / "state").iterdir()} == {
+        "tocsin.db": "0o600",
+        "tocsin.db.lock": "0o600",
+    }
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "tocsin.db"
+    path.write_text("this is a shopping list, not a database\n" * 50)
+    with pytest.raises(StoreError, match=r"tocsin\.db: file is not a database"):
+        open_store(str(path))
+
+
+def test_a_store_of_a_newer_tocsin_is_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "tocsin.db")
+    store = open_store(path)
+    store.connection.execute("PRAGMA user_version=999")
+    store.close()
+    with pytest.raises(ConfigurationError, match="newer Tocsin"):
+        open_store(path)
+
+
+def test_work_on_a_copy_leaves_no_trace(tmp_path: Path) -> None:
+    path = str(tmp_path / "tocsin.db")
+    original = open_store(path)
+    queue(original)
+    copy = open_copy(path)
+    assert copy.claim("oncall", 10, 60) is not None
+    copy.close()
+    assert original.deliveries()[0].state == "queued"
+    original.close()
