@@ -1,0 +1,34 @@
+"""Finding sources and notifiers by the name that the configuration gives: a type is a module that exports PLUGIN."""
+
+from __future__ import annotations
+
+import pkgutil
+from importlib import import_module
+from typing import Any, cast
+
+from engine.delivery import NotifierPlugin
+from engine.sources import SourcePlugin
+
+
+def notifier(type_name: str) -> NotifierPlugin:
+    """The plugin in `notifiers/<type_name>.py`. Raises KeyError, with the types there are, for an unknown one."""
+    return cast("NotifierPlugin", _plugin("notifiers", type_name))
+
+
+def source(type_name: str) -> SourcePlugin:
+    """The plugin in `engine/sources/<type_name>.py`. Raises KeyError, with the types there are, for an unknown one."""
+    return cast("SourcePlugin", _plugin("engine.sources", type_name))
+
+
+def _plugin(package: str, type_name: str) -> Any:
+    modules = _modules(package)
+    if type_name not in modules:
+        raise KeyError(", ".join(modules))
+    plugin = getattr(import_module(f"{package}.{type_name}"), "PLUGIN", None)
+    if plugin is None:
+        raise KeyError(", ".join(name for name in modules if hasattr(import_module(f"{package}.{name}"), "PLUGIN")))
+    return plugin
+
+
+def _modules(package: str) -> list[str]:
+    return sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__))

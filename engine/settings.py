@@ -1,0 +1,298 @@
+"""
+The configuration: tocsin.yaml, the environment, and what follows from both.
+
+Flags beat the environment (`TOCSIN_STORE`, `TOCSIN_WEB__LISTEN`, …) beat the file beat the defaults. Secrets come by
+`{env: NAME}` or `{file: PATH}`; their values are remembered only to be masked.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from engine import plugins
+from engine.errors import ConfigurationError, Place, Problem
+from engine.expression import ExpressionFault, Lists, parse
+from engine.route import Route
+from engine.strict_yaml import Document, Duration, StrictModel, problems_of
+from engine.strict_yaml import load as load_yaml
+
+
+class SecondLook(StrictModel):
+    """A slower look back over a longer span, for what became visible very late."""
+
+    every: Duration = timedelta(hours=1)
+    span: Duration = timedelta(hours=24)
+
+
+class SourceSettings(StrictModel):
+    """One account to watch. Keys not listed here belong to the source's type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,48}$")
+    type: str
+    every: Duration = timedelta(seconds=60)
+    overlap: Duration = timedelta(minutes=15)
+    second_look: SecondLook = SecondLook()
+
+
+class NotifierSettings(StrictModel):
+    """One destination. Keys not listed here belong to the notifier's type."""
+
+    model_config = ConfigDict(extra="allow")
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,48}$")
+    type: str
+
+
+class RouteSettings(StrictModel):
+    """Who hears of which alerts; the first route that matches takes the alert, unless it says `continue`."""
+
+    match: str | None = None
+    to: list[str]
+    go_on: bool = Field(default=False, alias="continue")
+
+
+class WebSettings(StrictModel):
+    """Where /healthz, /readyz and /metrics are answered; `off` for nowhere."""
+
+    listen: str = Field(default="127.0.0.1:9464", pattern=r"^(off|.+:\d{1,5})$")
+
+
+class Retention(StrictModel):
+    """How long finished things are kept. Seen ids outlive every window that is read again."""
+
+    seen: Duration = timedelta(days=8)
+    history: Duration = timedelta(days=90)
+
+
+class LogSettings(StrictModel):
+    """Logs on stderr: text for people or JSON lines."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class Settings(StrictModel):
+    """tocsin.yaml. docs/operations.md has every key."""
+
+    store: str = Field(default_factory=lambda: f"sqlite:///{state_directory() / 'tocsin.db'}")
+    rules: list[str] = Field(default=["builtin:tencent"])
+    sources: list[SourceSettings] = Field(default=[])
+    notifiers: list[NotifierSettings] = Field(default=[])
+    routes: list[RouteSettings] = Field(default=[])
+    web: WebSettings = WebSettings()
+    retention: Retention = Retention()
+    log: LogSettings = LogSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration that was checked as a whole."""
+
+    settings: Settings
+    file: str
+    source_settings: Mapping[str, Any]  # source name -> its type's settings
+    notifier_settings: Mapping[str, Any]  # destination name -> its type's settings
+    route_places: tuple[Place, ...]
+    secrets: frozenset[str] = field(default_factory=frozenset, repr=False)
+
+    def routes(self, lists: Lists) -> tuple[Route, ...]:
+        """The compiled routes; their conditions were checked by `load` already."""
+        return tuple(
+            Route(tuple(route.to), parse(route.match, place=place, lists=lists) if route.match else None, route.go_on)
+            for route, place in zip(self.settings.routes, self.route_places, strict=True)
+        )
+
+
+def state_directory() -> Path:
+    """Where the store lies by default: systemd's STATE_DIRECTORY, else XDG's state folder."""
+    if directory := os.environ.get("STATE_DIRECTORY"):
+        return Path(directory.split(":")[0])
+    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    return Path(base) / "tocsin"
+
+
+def config_file() -> Path | None:
+    """The configuration that is used when none is named: TOCSIN_CONFIG, ./tocsin.yaml, XDG's, /etc's; None if none."""
+    if named := os.environ.get("TOCSIN_CONFIG"):
+        return Path(named)
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    candidates = (Path("tocsin.yaml"), home / "tocsin" / "tocsin.yaml", Path("/etc/tocsin/tocsin.yaml"))
+    return next((path for path in candidates if path.is_file()), None)
+
+
+def load(
+    path: str | Path | None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    environment: Mapping[str, str] | None = None,
+    secrets_needed: bool = True,
+) -> Loaded:
+    """
+    The configuration in *path* (None: the environment and defaults alone). *overrides* are flags: top-level keys.
+
+    Without *secrets_needed*, secrets that are not there now are let pass, for commands that only look at the store.
+
+    Raises ConfigurationError with every problem found, each at its line.
+    """
+    environment = os.environ if environment is None else environment
+    document = _document(path)
+    problems: list[Problem] = []
+    secrets: set[str] = set()
+    data = dict(document.data)
+    _from_environment(data, environment)
+    data |= overrides or {}
+    data = _resolved(data, (), document, environment, secrets, problems)
+    try:
+        settings = Settings.model_validate(data)
+    except ValidationError as error:
+        raise ConfigurationError(problems + problems_of(error, document)) from None
+    sources = _typed("sources", settings.sources, document, problems)
+    destinations = _typed("notifiers", settings.notifiers, document, problems)
+    places = _check_routes(settings, document, problems)
+    _check_spans(settings, document, problems)
+    if any(secrets_needed or problem.code != "missing-secret" for problem in problems):
+        raise ConfigurationError(problems)
+    return Loaded(settings, document.file, sources, destinations, places, frozenset(secrets))
+
+
+def _document(path: str | Path | None) -> Document:
+    if path is None:
+        return load_yaml("{}", file="(defaults)")
+    try:
+        document = load_yaml(Path(path))
+    except OSError as error:
+        message = f"cannot be read: {error.strerror or type(error).__name__}"
+        raise ConfigurationError([Problem(Place(str(path)), "unreadable", message)]) from None
+    if not isinstance(document.data, dict):
+        message = "the configuration is a mapping of keys: store, rules, sources, notifiers, routes …"
+        raise ConfigurationError([Problem(Place(document.file), "not-a-mapping", message)])
+    return document
+
+
+def _from_environment(data: dict[str, Any], environment: Mapping[str, str]) -> None:
+    """TOCSIN_STORE, TOCSIN_RULES (comma-separated), TOCSIN_WEB__LISTEN, TOCSIN_LOG__LEVEL … over the file's values."""
+    for key, model in Settings.model_fields.items():
+        name = f"TOCSIN_{key.upper()}"
+        if key == "rules" and name in environment:
+            data[key] = [part.strip() for part in environment[name].split(",") if part.strip()]
+        elif key == "store" and name in environment:
+            data[key] = environment[name]
+        kind = model.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            for inner in kind.model_fields:
+                if (nested := f"{name}__{inner.upper()}") in environment:
+                    data[key] = {**(data.get(key) or {}), inner: environment[nested]}
+
+
+def _resolved(
+    value: Any,
+    loc: tuple[str | int, ...],
+    document: Document,
+    environment: Mapping[str, str],
+    secrets: set[str],
+    problems: list[Problem],
+) -> Any:
+    """*value* with every `{env: …}` and `{file: …}` replaced by what it names."""
+    if isinstance(value, dict):
+        if len(value) == 1 and next(iter(value)) in ("env", "file"):
+            return _secret(value, loc, document, environment, secrets, problems)
+        return {k: _resolved(v, (*loc, k), document, environment, secrets, problems) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_resolved(v, (*loc, i), document, environment, secrets, problems) for i, v in enumerate(value)]
+    return value
+
+
+def _secret(
+    value: Mapping[str, Any],
+    loc: tuple[str | int, ...],
+    document: Document,
+    environment: Mapping[str, str],
+    secrets: set[str],
+    problems: list[Problem],
+) -> str:
+    ((how, name),) = value.items()
+    found = ""
+    if how == "env":
+        found = environment.get(str(name), "")
+        missing = f"the environment variable {name} is not set, or empty"
+    else:
+        missing = f"the file {name} cannot be read, or is empty"
+        try:
+            found = Path(str(name)).read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            missing = f"the file {name} cannot be read: {type(error).__name__}"
+    if not found:
+        problems.append(document.problem(loc, "missing-secret", missing))
+        return "missing"
+    secrets.add(found)
+    return found
+
+
+def _typed(
+    section: Literal["sources", "notifiers"],
+    entries: Sequence[SourceSettings | NotifierSettings],
+    document: Document,
+    problems: list[Problem],
+) -> dict[str, Any]:
+    """Each entry's own keys, checked by the settings of its type."""
+    find = plugins.source if section == "sources" else plugins.notifier
+    typed: dict[str, Any] = {}
+    for index, entry in enumerate(entries):
+        loc: tuple[str | int, ...] = (section, index)
+        if entry.name in typed:
+            message = f"the name {entry.name!r} is used twice"
+            problems.append(document.problem((*loc, "name"), "duplicate-name", message))
+        try:
+            plugin = find(entry.type)
+        except KeyError as error:
+            message = f"there is no {section.removesuffix('s')} of type {entry.type!r}"
+            types = f"types: {error.args[0]}"
+            problems.append(document.problem((*loc, "type"), "unknown-type", message, suggestion=types))
+            continue
+        try:
+            typed[entry.name] = plugin.settings.model_validate(entry.model_extra or {})
+        except ValidationError as error:
+            known = (*type(entry).model_fields, *plugin.settings.model_fields)
+            problems += problems_of(error, document, prefix=loc, known=known)
+    return typed
+
+
+def _check_routes(settings: Settings, document: Document, problems: list[Problem]) -> tuple[Place, ...]:
+    names = {entry.name for entry in settings.notifiers}
+    places = []
+    for index, route in enumerate(settings.routes):
+        place = document.place(("routes", index, "match"))
+        places.append(place)
+        for number, name in enumerate(route.to):
+            if name not in names:
+                known = f"notifiers: {', '.join(sorted(names)) or 'none'}"
+                message = f"no notifier is called {name!r}"
+                where = ("routes", index, "to", number)
+                problems.append(document.problem(where, "unknown-notifier", message, suggestion=known))
+        if route.match is not None:
+            try:
+                parse(route.match, place=place, lists={})
+            except ExpressionFault as fault:
+                spot = ("routes", index, "match")
+                problems.append(document.problem(spot, "bad-expression", fault.message, offset=fault.offset))
+    return tuple(places)
+
+
+def _check_spans(settings: Settings, document: Document, problems: list[Problem]) -> None:
+    for index, source in enumerate(settings.sources):
+        longest = max(source.overlap, source.second_look.span)
+        if settings.retention.seen < longest + timedelta(days=1):
+            message = f"retention.seen must be at least a day longer than what {source.name} reads again ({longest})"
+            problems.append(document.problem(("sources", index), "seen-too-short", message))
+        if source.every < timedelta(seconds=1):
+            message = "a source is asked at most once a second"
+            problems.append(document.problem(("sources", index, "every"), "too-often", message))

@@ -1,0 +1,1 @@
+"""What the service answers over HTTP: is it alive, is it ready, how is it doing."""
