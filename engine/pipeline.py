@@ -22,6 +22,7 @@ from engine.alert import Alert, Fault, Match
 from engine.correlate import raise_alert
 from engine.dedup import Reason, Told, decide
 from engine.delivery import Delivered, Delivery, Notifier, Outcome, Refused, TryLater
+from engine.errors import DecodeError
 from engine.evaluate import evaluate
 from engine.event import Cursor, Event, Page, Quarantined
 from engine.kinds import Kind
@@ -123,7 +124,7 @@ def ingest(
     tally = Tally(pages=1, records=len(page.records))
     with store.transaction() as tx:
         fresh = tx.unseen(events, now)
-        matches, faults = _evaluate(fresh, policy.rules, now)
+        matches, faults = _evaluate(fresh, policy.rules, now, kind, quarantined)
         verdicts = [_tell(match, kind, policy, tx, tally, now=now, mutes=mutes) for match in matches]
         tx.record(verdicts, now)
         tx.save_faults(faults, now)
@@ -148,12 +149,18 @@ def _decode(page: Page, kind: Kind) -> tuple[list[Event], list[Quarantined]]:
     return events, [one.quarantined for one in decoded if one.quarantined is not None]
 
 
-def _evaluate(events: Sequence[Event], rules: RuleSet, now: float) -> tuple[list[Match], list[Fault]]:
+def _evaluate(
+    events: Sequence[Event], rules: RuleSet, now: float, kind: Kind, quarantined: list[Quarantined]
+) -> tuple[list[Match], list[Fault]]:
     today = datetime.fromtimestamp(now, UTC).date()
     matches: list[Match] = []
     faults: list[Fault] = []
     for event in events:
-        met, broke = evaluate(rules, event, today)
+        try:
+            met, broke = evaluate(rules, event, today)
+        except DecodeError as error:  # its identity could be read, the rest of it not
+            quarantined.append(Quarantined(event.kind, str(error), kind.evidence(event.raw).encode("utf-8", "replace")))
+            continue
         matches += met
         faults += broke
     return matches, faults

@@ -110,12 +110,17 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One of a rule's own tests. `events` holds sample events as written; `expect` is "alert" or "nothing"."""
+    """
+    One of a rule's own tests: sample events as written, and whether they raise the rule ("alert" or "nothing").
+
+    *offsets* holds the time of each event after the test's first moment; repeated events are written out.
+    """
 
     name: str
     place: Place
     events: tuple[Mapping[str, Any], ...]
     expect: str
+    offsets: tuple[timedelta, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +146,19 @@ class Rule:
     false_positives: tuple[str, ...] = ()
     tests: tuple[Example, ...] = ()
     enabled: bool = True  # the pack's choice
+    prose: Mapping[str, Template] = field(default_factory=dict, compare=False, repr=False)  # "description", "runbook"
+
+    def describe(self, fields: Any) -> str:
+        """The description, with the event's values in its `{JMESPath}` fields."""
+        return self._told("description", self.description, fields)
+
+    def guide(self, fields: Any) -> str:
+        """The runbook, with the event's values in its `{JMESPath}` fields."""
+        return self._told("runbook", self.runbook, fields)
+
+    def _told(self, name: str, text: str, fields: Any) -> str:
+        template = self.prose.get(name)
+        return text if template is None else template.render(fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +167,15 @@ class RuleSet:
 
     rules: tuple[Rule, ...]
     lists: Lists = field(default_factory=dict)
+    _by_kind: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
+    _by_id: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_kind: dict[str, list[Rule]] = {}
+        for rule in self.rules:
+            by_kind.setdefault(rule.kind, []).append(rule)
+        object.__setattr__(self, "_by_kind", {kind: tuple(rules) for kind, rules in by_kind.items()})
+        object.__setattr__(self, "_by_id", {rule.id: rule for rule in self.rules})
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -156,8 +183,8 @@ class RuleSet:
     def __len__(self) -> int:
         return len(self.rules)
 
-    def of_kind(self, kind: str) -> list[Rule]:
-        return [rule for rule in self.rules if rule.kind == kind]
+    def of_kind(self, kind: str) -> tuple[Rule, ...]:
+        return self._by_kind.get(kind, ())
 
     def find(self, rule_id: str) -> Rule | None:
-        return next((rule for rule in self.rules if rule.id == rule_id), None)
+        return self._by_id.get(rule_id)

@@ -16,6 +16,7 @@ from typing import Any
 from engine.alert import Alert, Fault, Match
 from engine.correlate import raise_alert
 from engine.dedup import Told, why
+from engine.errors import DecodeError
 from engine.evaluate import evaluate
 from engine.event import Event, Quarantined, Record
 from engine.kinds import Kind
@@ -89,7 +90,12 @@ class Scan:
 
     def _evaluate(self, event: Event, kind: Kind) -> Iterator[Alert]:
         today = datetime.fromtimestamp(min(max(event.time, 0), _LAST_SECOND), UTC).date()
-        matches, faults = evaluate(self.rules, event, today)
+        try:
+            matches, faults = evaluate(self.rules, event, today)
+        except DecodeError as error:  # its identity could be read, the rest of it not
+            self.seen.quarantined += 1
+            self.on_quarantined(Quarantined(event.kind, str(error), b"", event.event_id))
+            return
         for fault in faults:
             self.seen.faults += 1
             self.on_fault(fault)

@@ -144,6 +144,23 @@ class Service:
         self.log.info("rules reloaded", rules=len(policy.rules))
         return True
 
+    def check_coverage(self) -> None:
+        """Say it when a source's events are copied nowhere: the tracking set is what a thief switches off first."""
+        for watched in self.parts.watched:
+            name = watched.source.name
+            try:
+                coverage = watched.source.coverage()
+            except SourceError as error:
+                self.log.warning("could not look at the tracking sets", source=name, error=str(error))
+                continue
+            if coverage is None:
+                continue
+            self.parts.metrics.tracked.labels(name).set(coverage.covered)
+            if coverage.covered:
+                self.log.info("write events are tracked", source=name, reason=coverage.reason)
+            else:
+                self.log.warning("WRITE EVENTS ARE NOT TRACKED", source=name, reason=coverage.reason)
+
     def wake_senders(self) -> None:
         for sender in self.senders:
             sender.wake.set()

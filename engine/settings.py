@@ -154,7 +154,7 @@ def load(
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        raise ConfigurationError(problems + problems_of(error, document)) from None
+        raise ConfigurationError(problems + problems_of(error, document, Settings)) from None
     sources = _typed("sources", settings.sources, document, problems)
     destinations = _typed("notifiers", settings.notifiers, document, problems)
     places = _check_routes(settings, document, problems)
@@ -261,8 +261,8 @@ def _typed(
         try:
             typed[entry.name] = plugin.settings.model_validate(entry.model_extra or {})
         except ValidationError as error:
-            known = (*type(entry).model_fields, *plugin.settings.model_fields)
-            problems += problems_of(error, document, prefix=loc, known=known)
+            also = tuple(type(entry).model_fields)
+            problems += problems_of(error, document, plugin.settings, prefix=loc, also_known=also)
     return typed
 
 

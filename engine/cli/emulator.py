@@ -5,31 +5,25 @@ from __future__ import annotations
 import re
 import signal
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 if TYPE_CHECKING:
-    from engine.emulator import Fault
+    from engine.emulator import Emulator, Fault
 
 UNITS = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 FAULT = re.compile(r"(?P<kind>[a-z0-9-]+)=(?P<rate>[0-9.]+)", re.ASCII)
 
 
-class Duration(click.ParamType[float]):
+def duration(text: str) -> float:
     """Seconds, written `4s`, `500ms`, `2m`, `1h` or just `4`."""
-
-    name = "duration"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        if isinstance(value, int | float):
-            return float(value)
-        parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|)", str(value).strip())
-        if parts is None:
-            self.fail(f"{value!r} is no duration: write 4s, 500ms or 2m", param, ctx)
-        return float(parts[1]) * UNITS[parts[2]]
+    parts = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|)", text.strip())
+    if parts is None:
+        raise click.BadParameter(f"{text!r} is no duration: write 4s, 500ms or 2m")
+    return float(parts[1]) * UNITS[parts[2]]
 
 
 SHARE = click.FloatRange(0, 1)
@@ -44,13 +38,29 @@ SHARE = click.FloatRange(0, 1)
 @click.option("--account", default="100000000001", show_default=True, metavar="UIN", help="The main account.")
 @click.option("--events", multiple=True, metavar="FILE", help="Events to serve; more files may follow. - is stdin.")
 @click.option("--replay", is_flag=True, help="Move the events in time so that the newest happens now.")
-@click.option("--visibility-delay", type=Duration(), default="4s", show_default=True, help="Show events so much later.")
+@click.option(
+    "--visibility-delay",
+    type=duration,
+    default="4s",
+    metavar="DURATION",
+    show_default=True,
+    help="Show events so much later.",
+)
 @click.option("--duplicate", type=SHARE, default=0.0, metavar="RATE", help="Share of events that come twice.")
 @click.option("--shuffle", is_flag=True, help="Events in any order within a page, and some late.")
 @click.option("--late", type=SHARE, metavar="RATE", help="Share of late events; 0.2 with --shuffle, else 0.")
-@click.option("--lateness", type=Duration(), default="2m", show_default=True, help="How late they are at most.")
+@click.option(
+    "--lateness", type=duration, default="2m", metavar="DURATION", show_default=True, help="How late they are at most."
+)
 @click.option("--fail", multiple=True, metavar="KIND=RATE", help="Misbehave; more may follow. Kinds: see below.")
-@click.option("--slow-for", type=Duration(), default="30s", show_default=True, help="How long a slow answer takes.")
+@click.option(
+    "--slow-for",
+    type=duration,
+    default="30s",
+    metavar="DURATION",
+    show_default=True,
+    help="How long a slow answer takes.",
+)
 @click.option("--rate", type=click.IntRange(min=0), default=20, show_default=True, help="Requests/s by action; 0 any.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Same seed, same misfortunes.")
 @click.argument("more", nargs=-1, metavar="[FILE | KIND=RATE]...")
@@ -142,17 +152,17 @@ def _faults(texts: Sequence[str]) -> dict[Fault, float]:
     return faults
 
 
-def _load(running: Any, files: Sequence[str], *, replay: bool) -> int:
+def _load(running: Emulator, files: Sequence[str], *, replay: bool) -> int:
     """Adds the events of *files*; the number of them. Raises ConfigurationError, click.UsageError."""
     from engine.emulator.files import events, replayed
 
-    found: list[dict[str, Any]] = []
-    for name in files:
-        if name != "-" and not Path(name).is_file():
-            raise click.UsageError(f"there is no file {name!r}")
-        try:
-            found += events(name)
-        except OSError as error:
-            raise click.ClickException(f"cannot read {name!r}: {error.strerror or error}") from None
-    running.add(replayed(found, running.settings.now()) if replay else found)
-    return len(found)
+    def found() -> Iterator[dict[str, Any]]:
+        for name in files:
+            if name != "-" and not Path(name).is_file():
+                raise click.UsageError(f"there is no file {name!r}")
+            try:
+                yield from events(name)
+            except OSError as error:
+                raise click.ClickException(f"cannot read {name!r}: {error.strerror or error}") from None
+
+    return running.add(replayed(list(found()), running.settings.now()) if replay else found())

@@ -13,7 +13,7 @@ from engine.alert import Alert, Fault
 from engine.event import Quarantined
 from engine.kinds import MODULES
 from engine.scan import Scan, line
-from engine.sources import files
+from engine.sources.files import records as read_records
 
 
 @click.command()
@@ -44,7 +44,7 @@ def scan(paths: tuple[str, ...], rule_paths: tuple[str, ...], form: str, strict:
         click.echo(f"{item.place or '?'}: cannot be decoded: {item.reason}", err=True)
 
     run = Scan(rules, known, on_fault, on_quarantined)
-    for alert in run.alerts(files.records(paths, on_problem=on_problem)):
+    for alert in run.alerts(read_records(paths, on_problem=on_problem)):
         click.echo(json.dumps(line(alert), ensure_ascii=False) if form == "jsonl" else _text(alert))
     seen = run.seen
     broken = seen.quarantined + problems

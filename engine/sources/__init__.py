@@ -6,9 +6,12 @@ A source gives pages of raw records. It may give a record twice and in any order
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
+
+from pydantic import BaseModel
 
 from engine.event import Cursor, Page
 
@@ -36,4 +39,29 @@ class Source(Protocol):
         """
         ...
 
+    def coverage(self) -> Coverage | None:
+        """
+        Whether the account's write events are also delivered to a place where they stay; None if it has no such thing.
+
+        Raises SourceError when the source cannot tell.
+        """
+        ...
+
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Whether every write event of the account is delivered somewhere; *reason* is one sentence for a person."""
+
+    covered: bool
+    reason: str
+    by: tuple[str, ...] = ()  # names of the tracking sets that cover all of them
+
+
+@dataclass(frozen=True, slots=True)
+class SourcePlugin:
+    """What a module in `engine/sources/` exports as PLUGIN: its settings (strict) and how to build one from them."""
+
+    settings: type[BaseModel]
+    build: Callable[[str, Any], Source]  # (source name, settings instance)

@@ -1,0 +1,166 @@
+"""`tocsin explain`: why a rule fires, or does not, on an event."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import sys
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from engine.cli.rules import find, format_option, rules_option
+from engine.cli.show import as_json, plain
+from engine.errors import DecodeError
+from engine.event import Fields, Record
+from engine.explanation import NOT_REACHED, Explanation, Part
+from engine.explanation import explain as explained
+from engine.kinds import Kind, kind
+from engine.rule import Rule
+
+ANSWERS = {
+    "alert": "raises this rule",
+    "excepted": "satisfies this rule, and an exception hides it",
+    "nothing": "does not raise this rule",
+    "fault": "breaks this rule: it cannot be decided",
+}
+SHOWN = 100  # characters of a value
+
+
+@click.command()
+@click.argument("rule_id")
+@click.argument("event_file")
+@rules_option
+@click.option("--event-id", help="Which event, when the file holds several.")
+@format_option
+def explain(rule_id: str, event_file: str, paths: tuple[str, ...], event_id: str | None, form: str) -> None:
+    """
+    Why a rule fires, or does not, on the event in EVENT_FILE ("-": standard input).
+
+    The event may be a few fields by hand, a record, or an API's answer that holds it. Parts marked with * decided.
+    """
+    rule = find(paths, rule_id)
+    fields = _fields(rule, event_file, event_id)
+    explanation = explained(rule, fields, datetime.now(UTC).date())
+    if form == "json":
+        as_json(_as_object(explanation))
+        return
+    for line in _lines(explanation, fields):
+        click.echo(line)
+
+
+def _fields(rule: Rule, event_file: str, event_id: str | None) -> Fields:
+    """The one event in the file, as rules see it. Ends the program with code 2 when there is not exactly one."""
+    reader = kind(rule.kind, redaction_key=secrets.token_bytes(32))
+    troubles: list[str] = []
+    views = list(_views(reader, _records(event_file, rule.kind, troubles), event_id, troubles))
+    if len(views) == 1:
+        return views[0]
+    for trouble in troubles:
+        click.echo(f"tocsin: {trouble}", err=True)
+    wanted = f"the event {event_id}" if event_id else "exactly one"
+    hint = "" if event_id or not views else "; name it with --event-id"
+    click.echo(f"tocsin: {event_file} holds {len(views) or 'no'} such events, {wanted} is needed{hint}", err=True)
+    sys.exit(2)
+
+
+def _records(event_file: str, wanted: str, troubles: list[str]) -> Iterator[Record]:
+    """The file as one event, if that is what it is; else the records of the rule's kind that `scan` would find."""
+    try:
+        raw = sys.stdin.buffer.read() if event_file == "-" else Path(event_file).read_bytes()
+    except OSError as error:
+        troubles.append(f"{event_file}: {error.strerror or error}")
+        return
+    try:
+        whole = json.loads(raw)
+    except (ValueError, RecursionError):
+        whole = None
+    if event_file == "-" or (isinstance(whole, dict) and not whole.keys() & {"Response", "Events", "Records"}):
+        yield Record(raw, event_file)
+        return
+    from engine.sources import files
+
+    def trouble(place: str, message: str) -> None:
+        troubles.append(f"{place}: {message}")
+
+    yield from (record for name, record in files.records([event_file], on_problem=trouble) if name == wanted)
+
+
+def _views(reader: Kind, records: Iterable[Record], event_id: str | None, troubles: list[str]) -> Iterator[Fields]:
+    for record in records:
+        event = reader.decode(record).event
+        if event is not None:
+            if event_id in (None, event.event_id):
+                yield event.fields
+            continue
+        try:
+            sample: Any = json.loads(record.raw)
+            if isinstance(sample, dict) and event_id in (None, sample.get("eventID")):
+                yield reader.view(sample)
+        except (ValueError, RecursionError, DecodeError) as error:
+            troubles.append(f"{record.place}: {error}")
+
+
+def _lines(explanation: Explanation, fields: Fields) -> Iterator[str]:
+    rule = explanation.rule
+    named = [fields.get("eventName", "the event"), fields.get("eventID")]
+    event = " ".join(plain(str(name)) for name in named if name)
+    yield f"{rule.id}: {event} {ANSWERS[explanation.answer]}"
+    yield "match"
+    yield from _tree(explanation.match, "  ")
+    for index, item in enumerate(explanation.unless):
+        expired = f", expired on {item.exception.expires}" if item.expired else ""
+        yield f"unless[{index}] {plain(item.exception.reason)}{expired}"
+        yield from _tree(item.tree, "  ")
+    if rule.memory is not None and explanation.answer == "alert":
+        yield "The rule also looks at other events before it alerts; this is about one event alone."
+
+
+def _tree(part: Part, indent: str, branch: str = "") -> Iterator[str]:
+    mark = "*" if part.decided else " "
+    text = " ".join(part.text.split())
+    yield f"{indent}{branch}{mark} {plain(text)}  → {_value(part)}"
+    deeper = indent + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+    for index, child in enumerate(part.parts):
+        last = index == len(part.parts) - 1
+        yield from _tree(child, deeper, "└─ " if last else "├─ ")
+
+
+def _value(part: Part) -> str:
+    if part.broke is not None:
+        return f"cannot be decided: {plain(part.broke)}"
+    if part.value is NOT_REACHED:
+        return "(not reached)"
+    shown = [_shown(value) for value in part.values[:5]]
+    more = ", …" if len(part.values) > len(shown) else ""
+    return ", ".join(shown) + more
+
+
+def _shown(value: Any) -> str:
+    text = plain(json.dumps(value, ensure_ascii=False, default=str))
+    return text if len(text) <= SHOWN else text[: SHOWN - 1] + "…"
+
+
+def _as_object(explanation: Explanation) -> dict[str, Any]:
+    return {
+        "rule_id": explanation.rule.id,
+        "answer": explanation.answer,
+        "match": _part(explanation.match),
+        "unless": [
+            {"reason": item.exception.reason, "expired": item.expired, "match": _part(item.tree)}
+            for item in explanation.unless
+        ],
+    }
+
+
+def _part(part: Part) -> dict[str, Any]:
+    return {
+        "text": part.text,
+        "values": list(part.values),
+        "decided": part.decided,
+        "broke": part.broke,
+        "parts": [_part(child) for child in part.parts],
+    }

@@ -1,0 +1,324 @@
+"""
+`aws.cloudtrail`: AWS CloudTrail records, under CloudTrail's own names and types, plus `norm`.
+
+Strings stay strings, also those that hold JSON (`policyDocument`): rules written for CloudTrail elsewhere expect them.
+Access key ids stay whole, since CloudTrail's rules join on them; what opens something is replaced, in JSON texts too.
+
+Source of the facts: AWS CloudTrail user guide, "CloudTrail record contents" (event version 1.11) and "CloudTrail
+userIdentity element".
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC
+from typing import Any, Final
+
+import msgspec
+
+from engine.errors import DecodeError
+from engine.event import Event, Fields, Identity, Record
+from engine.kinds import Decoded, Field
+from engine.kinds.decoder import check_size_and_depth, is_utf8, loads, without_bom
+from engine.kinds.nested import Nested
+from engine.kinds.redaction import Redactor
+from engine.kinds.uniform import AS_IS, Row, epoch, text_of
+
+NAME: Final = "aws.cloudtrail"
+
+_RECORD = "AWS CloudTrail user guide, record contents"
+_IDENTITY = "AWS CloudTrail user guide, userIdentity element"
+_STRING, _BOOLEAN, _OBJECT, _ARRAY, _ANY = (AS_IS[kind] for kind in ("string", "boolean", "object", "array", "any"))
+
+ROWS: Final[tuple[Row, ...]] = (
+    Row("eventID", _STRING, "id of the event: what makes two records the same event", source=_RECORD),
+    Row("eventName", _STRING, "the API action: `RunInstances`, `ConsoleLogin`", source=_RECORD),
+    Row("eventTime", _STRING, "when it happened, ISO 8601, UTC; as a number: `norm.time`", source=_RECORD),
+    Row("eventSource", _STRING, "service that was called: `iam.amazonaws.com`", source=_RECORD),
+    Row("eventVersion", _STRING, "format of the record: `1.11`", source=_RECORD),
+    Row(
+        "eventType",
+        _STRING,
+        "what made the record: `AwsApiCall`, `AwsConsoleSignIn`, `AwsServiceEvent` …",
+        source=_RECORD,
+    ),
+    Row("eventCategory", _STRING, "`Management`, `Data`, `NetworkActivity`, `Insight`", source=_RECORD),
+    Row("awsRegion", _STRING, "region", source=_RECORD),
+    Row("sourceIPAddress", _STRING, "address of the caller, or the name of an AWS service", source=_RECORD),
+    Row("userAgent", _STRING, "client", source=_RECORD),
+    Row("errorCode", _STRING, "error of the call; absent on success", source=_RECORD),
+    Row("errorMessage", _STRING, "its text", source=_RECORD),
+    Row("requestParameters", _ANY, "what was asked: the API's own parameters", source=_RECORD),
+    Row("responseElements", _ANY, "what was answered, of calls that change something", source=_RECORD),
+    Row("additionalEventData", _ANY, "more about the event", source=_RECORD),
+    Row("serviceEventDetails", _ANY, "about a service event", source=_RECORD),
+    Row("requestID", _STRING, "id of the request", source=_RECORD),
+    Row("apiVersion", _STRING, "version of the API", source=_RECORD),
+    Row("managementEvent", _BOOLEAN, "a management event", source=_RECORD),
+    Row("readOnly", _BOOLEAN, "it changes nothing", source=_RECORD),
+    Row("resources", _ARRAY, "resources: objects of ARN, accountId, type", source=_RECORD),
+    Row("recipientAccountId", _STRING, "account that received the record", source=_RECORD),
+    Row("sharedEventID", _STRING, "id that records of one action in several accounts share", source=_RECORD),
+    Row("vpcEndpointId", _STRING, "VPC endpoint of the call", source=_RECORD),
+    Row("vpcEndpointAccountId", _STRING, "account of that endpoint", source=_RECORD),
+    Row("sessionCredentialFromConsole", _STRING, "`true` when the session came from the console", source=_RECORD),
+    Row("edgeDeviceDetails", _ANY, "about the edge device", source=_RECORD),
+    Row("addendum", _ANY, "why the record came late or was changed", source=_RECORD),
+    Row("eventContext", _ANY, "tags and conditions that enriched the record", source=_RECORD),
+    Row("tlsDetails", _OBJECT, "the connection", source=_RECORD),
+    Row("tlsDetails.tlsVersion", _STRING, "TLS version", source=_RECORD),
+    Row("tlsDetails.cipherSuite", _STRING, "cipher suite", source=_RECORD),
+    Row("tlsDetails.clientProvidedHostHeader", _STRING, "host that the client named", source=_RECORD),
+    Row("userIdentity", _OBJECT, "who did it", source=_IDENTITY),
+    Row(
+        "userIdentity.type",
+        _STRING,
+        "`Root`, `IAMUser`, `AssumedRole`, `FederatedUser`, `AWSService` …",
+        source=_IDENTITY,
+    ),
+    Row("userIdentity.principalId", _STRING, "unique id of the caller", source=_IDENTITY),
+    Row("userIdentity.arn", _STRING, "ARN of the caller", source=_IDENTITY),
+    Row("userIdentity.accountId", _STRING, "account of the caller", source=_IDENTITY),
+    Row(
+        "userIdentity.accessKeyId", _STRING, "key that signed: `AKIA…` long-lived, `ASIA…` temporary", source=_IDENTITY
+    ),
+    Row("userIdentity.userName", _STRING, "name of the IAM user", source=_IDENTITY),
+    Row("userIdentity.invokedBy", _STRING, "AWS service that called on somebody's behalf", source=_IDENTITY),
+    Row("userIdentity.identityProvider", _STRING, "external identity provider", source=_IDENTITY),
+    Row("userIdentity.credentialId", _STRING, "id of the credential", source=_IDENTITY),
+    Row("userIdentity.onBehalfOf", _OBJECT, "IAM Identity Center user", source=_IDENTITY),
+    Row("userIdentity.onBehalfOf.userId", _STRING, "its id", source=_IDENTITY),
+    Row("userIdentity.onBehalfOf.identityStoreArn", _STRING, "its store", source=_IDENTITY),
+    Row("userIdentity.inScopeOf", _ANY, "what the credentials were issued for", source=_IDENTITY),
+    Row("userIdentity.sessionContext", _OBJECT, "the session of temporary credentials", source=_IDENTITY),
+    Row("userIdentity.sessionContext.attributes", _OBJECT, "about the session", source=_IDENTITY),
+    Row(
+        "userIdentity.sessionContext.attributes.mfaAuthenticated",
+        _STRING,
+        "`true` or `false`, a text",
+        source=_IDENTITY,
+    ),
+    Row(
+        "userIdentity.sessionContext.attributes.creationDate", _STRING, "when it began, ISO 8601, UTC", source=_IDENTITY
+    ),
+    Row("userIdentity.sessionContext.sessionIssuer", _OBJECT, "role or user that gave the session", source=_IDENTITY),
+    Row("userIdentity.sessionContext.sessionIssuer.type", _STRING, "`Role`, `User`, `Root`", source=_IDENTITY),
+    Row("userIdentity.sessionContext.sessionIssuer.principalId", _STRING, "its id", source=_IDENTITY),
+    Row("userIdentity.sessionContext.sessionIssuer.arn", _STRING, "its ARN", source=_IDENTITY),
+    Row("userIdentity.sessionContext.sessionIssuer.accountId", _STRING, "its account", source=_IDENTITY),
+    Row("userIdentity.sessionContext.sessionIssuer.userName", _STRING, "its name", source=_IDENTITY),
+    Row("userIdentity.sessionContext.webIdFederationData", _ANY, "about the web identity", source=_IDENTITY),
+    Row(
+        "userIdentity.sessionContext.sourceIdentity",
+        _STRING,
+        "original identity, where roles are chained",
+        source=_IDENTITY,
+    ),
+    Row(
+        "userIdentity.sessionContext.ec2RoleDelivery",
+        _STRING,
+        "version of the instance metadata service",
+        source=_IDENTITY,
+    ),
+    Row("userIdentity.sessionContext.assumedRoot", _STRING, "`true` for a session of AssumeRoot", source=_IDENTITY),
+)
+
+# Parts of the error codes that mean "you may not", in lower case: the common errors of the services' API references.
+_DENIED: Final = (
+    "accessdenied", "unauthorized", "notauthorized", "authfailure", "authorizationerror", "forbidden",
+    "invalidclienttokenid", "invalidaccesskeyid", "signaturedoesnotmatch", "incompletesignature", "expiredtoken",
+    "unrecognizedclient", "failed authentication", "missingauthenticationtoken", "invalidtoken",
+)  # fmt: skip
+
+_ACTOR_TYPES: Final = {
+    "root": "root",
+    "iamuser": "user",
+    "federateduser": "user",
+    "samluser": "user",
+    "webidentityuser": "user",
+    "identitycenteruser": "user",
+    "directory": "user",
+    "assumedrole": "role",
+    "role": "role",
+    "awsservice": "service",
+}
+_ADDRESS: Final = frozenset("0123456789abcdefABCDEF.:")
+
+
+class _IdentityHead(msgspec.Struct):
+    accountId: Any = None  # noqa: N815 CloudTrail's name
+
+
+class _Head(msgspec.Struct):
+    eventID: Any = None  # noqa: N815
+    eventTime: Any = None  # noqa: N815
+    eventName: Any = None  # noqa: N815
+    recipientAccountId: Any = None  # noqa: N815
+    userIdentity: _IdentityHead | None = None  # noqa: N815
+
+
+_head: Final = msgspec.json.Decoder(_Head).decode
+
+
+class AwsCloudTrail:
+    """The kind `aws.cloudtrail`; see `engine.kinds.Kind`."""
+
+    name: Final = NAME
+    fields: Final[tuple[Field, ...]] = tuple(row.field for row in ROWS)
+
+    def __init__(self, redaction_key: bytes) -> None:
+        self._nested = Nested(Redactor(redaction_key))
+
+    def decode(self, record: Record) -> Decoded:
+        """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
+        raw = without_bom(record.raw)
+        try:
+            check_size_and_depth(raw)
+            if is_utf8(raw):
+                event = self._fast(raw)
+                if event is not None:
+                    return Decoded(event)
+            return self._slow(raw, record)
+        except DecodeError as error:
+            return Decoded(None, self._nested.quarantined(NAME, record, str(error)))
+
+    def view(self, sample: Mapping[str, Any]) -> Fields:
+        """The fields of a hand-written, possibly partial event, through the same decode."""
+        return self._fields(loads(json.dumps(sample, default=str)))
+
+    def evidence(self, raw: bytes) -> str:
+        """The raw record as text for people: valid JSON where it was, secrets replaced."""
+        return self._nested.raw(without_bom(raw))
+
+    def norm(self, fields: Fields) -> dict[str, Any]:
+        """The `norm` object of *fields*."""
+        identity = _members(fields, "userIdentity")
+        norm = (
+            ("action", text_of(fields.get("eventName"))),
+            ("service", (text_of(fields.get("eventSource")) or "").partition(".")[0].lower()),
+            ("outcome", _outcome(fields)),
+            ("actor", text_of(_actor(identity))),
+            ("actor_type", _ACTOR_TYPES.get((text_of(identity.get("type")) or "").lower(), "unknown")),
+            ("account", text_of(fields.get("recipientAccountId") or identity.get("accountId"))),
+            ("region", text_of(fields.get("awsRegion"))),
+            ("ip", _ip(fields.get("sourceIPAddress"))),
+            ("time", epoch(fields.get("eventTime"), UTC)),
+            ("mfa", _mfa(fields, identity)),
+        )
+        return {name: value for name, value in norm if value is not None and value != ""}
+
+    def _fast(self, raw: bytes) -> Event | None:
+        """The event, where its identity has the usual types; None where somebody must look closer."""
+        try:
+            head = _head(raw)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            return None
+        account = head.recipientAccountId or (head.userIdentity and head.userIdentity.accountId)
+        time = epoch(head.eventTime, UTC)
+        if (
+            not (head.eventName.__class__ is head.eventID.__class__ is account.__class__ is str)
+            or not (head.eventName and head.eventID)
+            or time is None
+            or b"u0000" in raw
+        ):
+            return None
+        redacted = self._nested.redactor.text
+        identity = Identity(NAME, redacted(account), redacted(head.eventID))
+        return Event(identity, time=time, name=redacted(head.eventName), raw=raw, decode=self._decode)
+
+    def _slow(self, raw: bytes, record: Record) -> Decoded:
+        value = loads(raw)
+        fields = self._fields(value)
+        norm = fields["norm"]
+        if not any(fields.get(name) for name in ("eventName", "eventID", "userIdentity")):
+            raise DecodeError("no CloudTrail record: it has no eventName, no eventID and no userIdentity")
+        reasons = []
+        if not is_utf8(raw):
+            reasons.append("not UTF-8: the bytes that are none were replaced")
+        if "action" not in norm:
+            reasons.append("it has no eventName")
+        if "time" not in norm:
+            reasons.append("it has no eventTime that can be read")
+        event = Event(
+            Identity(NAME, norm.get("account", ""), text_of(fields.get("eventID")) or _body_id(value)),
+            time=norm.get("time", 0),
+            name=norm.get("action", ""),
+            raw=raw,
+            decode=self._decode,
+        )
+        quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
+        return Decoded(event, quarantined)
+
+    def _decode(self, raw: bytes) -> Fields:
+        return self._fields(loads(raw))
+
+    def _fields(self, value: Any) -> Fields:
+        if not isinstance(value, dict):
+            raise DecodeError("not a JSON object")
+        fields: Fields = self._nested.redacted({name: item for name, item in value.items() if item is not None})
+        fields["norm"] = self.norm(fields)
+        return fields
+
+
+def build(redaction_key: bytes) -> AwsCloudTrail:
+    return AwsCloudTrail(redaction_key)
+
+
+def _members(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    value = fields.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _outcome(fields: Fields) -> str:
+    error = (text_of(fields.get("errorCode")) or "").lower()
+    message = (text_of(fields.get("errorMessage")) or "").lower()
+    if error:
+        return "denied" if any(mark in error for mark in _DENIED) else "failed"
+    # A refused sign-in has no errorCode, but "Failed authentication" or {ConsoleLogin: Failure}.
+    if message == "failed authentication":
+        return "denied"
+    if fields.get("eventSource") == "signin.amazonaws.com":
+        answer = _members(fields, "responseElements")
+        if any(result == "Failure" for result in answer.values()):
+            return "denied"
+    return "ok"
+
+
+def _actor(identity: Mapping[str, Any]) -> Any:
+    """The user's or the role's name; of a service the service; of others what names them best."""
+    if identity.get("type") == "Root":
+        return "root"
+    issuer = _members(_members(identity, "sessionContext"), "sessionIssuer")
+    arn = text_of(identity.get("arn")) or ""
+    _, is_role, role_and_session = arn.partition(":assumed-role/")
+    return (
+        identity.get("userName")
+        or issuer.get("userName")
+        or (role_and_session.partition("/")[0] if is_role else None)
+        or identity.get("invokedBy")
+        or identity.get("principalId")
+        or arn
+        or identity.get("accountId")
+    )
+
+
+def _ip(address: Any) -> str | None:
+    """An address; the names of services that stand in its place (`ec2.amazonaws.com`, `AWS Internal`) are none."""
+    return address if isinstance(address, str) and address and _ADDRESS.issuperset(address) else None
+
+
+def _mfa(fields: Fields, identity: Mapping[str, Any]) -> bool | None:
+    used = _members(fields, "additionalEventData").get("MFAUsed")
+    if used is not None:
+        return text_of(used) in ("Yes", "true")
+    attributes = _members(_members(identity, "sessionContext"), "attributes")
+    authenticated = text_of(attributes.get("mfaAuthenticated"))
+    return None if authenticated is None else authenticated.lower() == "true"
+
+
+def _body_id(value: dict[str, Any]) -> str:
+    """A stand-in for a missing eventID: the digest of the record."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return "body-" + hashlib.sha256(text.encode()).hexdigest()[:32]

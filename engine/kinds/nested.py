@@ -1,0 +1,170 @@
+"""
+JSON inside strings, opened in place or left as text, with secrets replaced on the way.
+
+Audit events are JSON in strings in JSON: CloudAuditEvent → requestParameters → PolicyDocument, and policy documents
+percent-encoded on top. `opened` turns every such text into what it says, so that a rule can walk into it; `redacted`
+keeps the document as it was written (evidence, CloudTrail) and changes only what holds a secret.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+from engine.errors import DecodeError
+from engine.event import Quarantined, Record
+from engine.kinds.decoder import MAX_DEPTH, dumps, loads
+from engine.kinds.redaction import ACCESS_KEY_ID, HOLDER, MAX_TEXT, PLAIN, SECRET, Redactor
+
+MAX_NESTED_DEPTH: Final = 32  # containers above a text that is still opened
+MAX_NESTED_TEXT: Final = 1024 * 1024  # characters of one text that is still opened
+_TOO_DEEP: Final = f"[left out: nested deeper than {MAX_DEPTH} levels]"
+_MAX_ENCODINGS: Final = 3  # "%257B" is "{" encoded twice
+_BEGINNINGS: Final = frozenset('{["% \t\r\n')
+
+
+class Nested:
+    """Opens and redacts values of one kind of event."""
+
+    def __init__(self, redactor: Redactor) -> None:
+        self.redactor = redactor
+        self._name = redactor.name
+        self._text = redactor.text
+
+    def opened(self, value: Any, depth: int = 1) -> Any:
+        """*value* with every JSON text in it decoded in place and secrets replaced."""
+        kind = value.__class__
+        if kind is str:
+            if value and value[0] in _BEGINNINGS:
+                inner = container(value) if depth <= MAX_NESTED_DEPTH else None
+                return self._unopened(value) if inner is None else self.opened(inner, depth + 1)
+            return self._text(value)
+        if kind is dict:
+            return self._members(value, depth, self.opened)
+        if kind is list:
+            if depth > MAX_DEPTH:
+                return _TOO_DEEP
+            return [self.opened(item, depth + 1) for item in value]
+        return value
+
+    def redacted(self, value: Any, depth: int = 1) -> Any:
+        """*value* as it was written, but for the secrets in it, those in JSON texts included."""
+        kind = value.__class__
+        if kind is str:
+            return self._redacted_text(value, depth)
+        if kind is dict:
+            return self._members(value, depth, self.redacted)
+        if kind is list:
+            if depth > MAX_DEPTH:
+                return _TOO_DEEP
+            return [self.redacted(item, depth + 1) for item in value]
+        return value
+
+    def raw(self, raw: bytes) -> str:
+        """A whole record as text, secrets replaced: JSON where it is JSON, else what it is."""
+        try:
+            value = loads(raw)
+        except DecodeError:
+            return self.redactor.broken(raw.decode("utf-8", errors="replace").replace("\x00", "\ufffd"))
+        return dumps(self.redacted(value))
+
+    def quarantined(self, kind: str, record: Record, reason: str) -> Quarantined:
+        """*record* for the quarantine: secrets replaced, no more than MAX_TEXT bytes of it."""
+        raw = record.raw
+        if len(raw) > MAX_TEXT:
+            digest = hashlib.sha256(raw).hexdigest()
+            reason += f"; the first {MAX_TEXT // 1024} KB of {len(raw):,} bytes are kept, SHA-256 {digest}"
+            raw = raw[:MAX_TEXT]
+        return Quarantined(kind, reason, self.raw(raw).encode("utf-8", "replace"), record.place)
+
+    def _members(self, members: dict[str, Any], depth: int, read: Any) -> Any:
+        if depth > MAX_DEPTH:
+            return _TOO_DEEP
+        result = {}
+        for key, value in members.items():
+            sort, shown = self._name(key)
+            if sort is PLAIN:
+                result[shown] = read(value, depth + 1)
+            else:
+                result[shown] = self._under_secret_name(sort, value, depth + 1, read)
+        if "Value" in members or "value" in members or "ParameterValue" in members or "EnvValue" in members:
+            hidden = self.redactor.hidden_pair(members)
+            if hidden is not None:
+                result[hidden] = self.redactor.hidden(members[hidden])
+        return result
+
+    def _under_secret_name(self, sort: str, value: Any, depth: int, read: Any) -> Any:
+        if sort is SECRET:
+            return self.redactor.hidden(value)
+        if isinstance(value, list):
+            return [self._under_secret_name(sort, item, depth + 1, read) for item in value]
+        if isinstance(value, dict) or value is None or isinstance(value, bool):
+            return read(value, depth)
+        if sort is ACCESS_KEY_ID:
+            return self.redactor.access_key_id(str(value))
+        if sort is HOLDER and isinstance(value, str) and value[:1] in ("{", "[") and container(value) is not None:
+            return read(value, depth)
+        return self.redactor.held(value)
+
+    def _unopened(self, text: str) -> str:
+        """What looked like JSON and is none, or lies too deep: there may be secrets under names in it."""
+        return self.redactor.broken(text) if text.lstrip()[:1] in ("{", "[", '"') else self._text(text)
+
+    def _redacted_text(self, text: str, depth: int) -> str:
+        if not text or text[0] not in _BEGINNINGS:
+            return self._text(text)
+        inner = container(text) if depth <= MAX_NESTED_DEPTH else None
+        if inner is None:
+            return self._unopened(text)
+        redacted = self.redacted(inner, depth + 1)
+        plain = without_percent_encoding(text)
+        # The text stays as it was written unless it hides something: a secret, or a member that its own twin overrides.
+        if redacted == inner and plain[0] != '"' and not has_duplicate_names(plain):
+            return text
+        return quote(dumps(redacted)) if text.lstrip().startswith("%") else dumps(redacted)
+
+
+def container(text: str) -> dict[str, Any] | list[Any] | None:
+    """The object or array that *text* holds as JSON, percent-encoded or quoted once more; None if it holds none."""
+    if len(text) > MAX_NESTED_TEXT:
+        return None
+    text = without_percent_encoding(text)
+    first, last = text[:1], text[-1:]
+    if not ((first == "{" and last == "}") or (first == "[" and last == "]") or (first == '"' and last == '"')):
+        return None
+    try:
+        value = loads(text)
+    except DecodeError:
+        return None
+    if isinstance(value, str) and first == '"' and value[:1] in ("{", "[", '"'):
+        return container(value)
+    return value if isinstance(value, (dict, list)) else None
+
+
+def without_percent_encoding(text: str) -> str:
+    """*text* decoded while it begins with a percent-encoded character, blanks around it removed."""
+    text = text.strip()
+    for _ in range(_MAX_ENCODINGS):
+        if not text.startswith("%"):
+            break
+        text = unquote(text).strip()
+    return text
+
+
+def has_duplicate_names(text: str) -> bool:
+    """Whether an object in this valid JSON text names a member twice; the decoder has kept only the last."""
+    found = False
+
+    def look(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        nonlocal found
+        members = dict(pairs)
+        found = found or len(members) != len(pairs)
+        return members
+
+    try:
+        json.loads(text, strict=False, object_pairs_hook=look)
+    except (ValueError, RecursionError):
+        return True  # cannot tell: do not trust the text
+    return found
