@@ -87,12 +87,16 @@ def test_the_same_event_id_in_another_account_is_another_event(store: Store) -> 
 
 
 def test_an_exception_undoes_everything_of_its_transaction(store: Store) -> None:
-    with pytest.raises(RuntimeError), store.transaction() as tx:
-        tx.unseen([an_event()], 0)
-        tx.save_alert(an_alert())
-        tx.queue("d1", "A-1", "oncall", 0)
-        tx.move_cursor("prod", Cursor(datetime(2026, 1, 1, tzinfo=UTC)))
-        raise RuntimeError("the process dies here")
+    def dies_before_its_end() -> None:
+        with store.transaction() as tx:
+            tx.unseen([an_event()], 0)
+            tx.save_alert(an_alert())
+            tx.queue("d1", "A-1", "oncall", 0)
+            tx.move_cursor("prod", Cursor(datetime(2026, 1, 1, tzinfo=UTC)))
+            raise RuntimeError("the process dies here")
+
+    with pytest.raises(RuntimeError):
+        dies_before_its_end()
     assert store.find_alert("A-1") is None
     assert store.claim("oncall", 10, 60) is None
     assert store.source_state("prod").cursor is None

@@ -1,0 +1,82 @@
+"""`scripts/bench [fetch|disorder|kills|start|all]`: runs benchmarks and prints their figures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+
+def machine() -> str:
+    """The machine in a line: figures mean nothing without it."""
+    model = platform.processor() or platform.machine()
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        pass  # not Linux, or a processor without a name: the architecture has to do
+    return f"{os.cpu_count()} × {model}, Python {platform.python_version()}, {platform.system()} {platform.release()}"
+
+
+def fetch() -> None:
+    from benchmarks.fetch import run
+
+    for limited in (True, False):
+        found = run(limited=limited, seconds=20.0 if limited else 5.0)
+        what = "at the API's limit (20 requests/s)" if limited else "without the limit"
+        click.echo(
+            f"fetch to stored decision {what}: {found.events_per_second:.0f} events/s, {found.events} events of"
+            f" {found.bytes_per_event} bytes, {found.core:.0%} of one core"
+        )
+
+
+def disorder() -> None:
+    from benchmarks.disorder import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(Path(folder))
+    click.echo(
+        f"{found.events} events, 20 % late, 10 % repeated, shuffled, {found.restarts} restarts:"
+        f" {found.wanted} alerts due, {found.lost} lost, {found.repeated} repeated ({found.requests} requests, {found.seconds:.0f} s)"
+    )
+
+
+def kills() -> None:
+    from benchmarks.kills import run
+
+    with tempfile.TemporaryDirectory() as folder:
+        found = run(Path(folder))
+    click.echo(
+        f"{found.kills} SIGKILLs, {found.events} events: {found.lost} lost, {found.repeated} repeated sends (at most"
+        f" {found.worst} per kill), {found.other_ids} under another id ({found.seconds:.0f} s)"
+    )
+
+
+def start() -> None:
+    from benchmarks.start import installed_megabytes, run
+
+    for found in run():
+        click.echo(f"{found.command}: {found.wall:.1f} × the time and {found.cpu:.1f} × the CPU of python -c pass")
+    megabytes, number = installed_megabytes()
+    click.echo(f"installed: {megabytes:.1f} MB, {number} packages")
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {"start": start, "fetch": fetch, "disorder": disorder, "kills": kills}
+
+
+@click.command()
+@click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, "all"]))
+def main(names: tuple[str, ...]) -> None:
+    """Run the named benchmarks (default: all)."""
+    click.echo(machine())
+    for name, bench in BENCHMARKS.items():
+        if not names or "all" in names or name in names:
+            click.echo(f"\n{name}")
+            bench()
+
+
+main()

@@ -1,0 +1,246 @@
+"""`tocsin test`, `tocsin rules` and `tocsin explain`, as people see them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+from inline_snapshot import snapshot
+
+from engine.cli.explain import explain
+from engine.cli.rules import rules
+from engine.cli.test import test as run_tests
+
+RULE = """\
+id: mine.root.login
+title: Root of {norm.account} signed in
+severity: high
+status: stable
+description: Root should not.
+kind: tencent.cloudaudit
+match: |
+  eventName == 'ConsoleLogin'
+    && (norm.actor_type == 'root' || norm.actor_type == 'role')
+    && norm.outcome == 'ok'
+unless:
+  - match: in_cidr(sourceIPAddress, '203.0.113.0/24')
+    reason: a drill
+    owner: secops@example.com
+    expires: 2099-03-31
+group_by: [norm.account, norm.ip]
+tests:
+  - {name: root signs in, event: {eventName: ConsoleLogin, userIdentity: {type: Root}}, expect: alert}
+  - {name: a user signs in, event: {eventName: ConsoleLogin, userIdentity: {type: CAMUser}}, expect: nothing}
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    Path("login.yaml").write_text(RULE)
+    return tmp_path
+
+
+def ran(command: click.Command, *arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(command, arguments, input=stdin, catch_exceptions=False)
+
+
+def test_tests_that_end_as_expected_are_counted() -> None:
+    result = ran(run_tests, "login.yaml")
+
+    assert (result.exit_code, result.stdout, result.stderr) == (
+        0,
+        "ok      mine.root.login  2 tests\n2 tests of 1 rule: all as expected\n",
+        "",
+    )
+
+
+def test_a_failing_test_is_shown_with_its_place_and_the_exit_code_is_1() -> None:
+    Path("login.yaml").write_text(RULE.replace("CAMUser", "Root"))
+
+    result = ran(run_tests, "login.yaml")
+
+    assert result.exit_code == 1
+    assert result.stdout == snapshot("""\
+FAILED  mine.root.login  2 tests
+        login.yaml:19:5: a user signs in: expected nothing, but the event raises the rule
+2 tests of 1 rule: 1 failed
+""")
+
+
+def test_a_rule_without_tests_is_warned_of() -> None:
+    Path("login.yaml").write_text(RULE.partition("tests:")[0])
+
+    assert ran(run_tests, "login.yaml").stderr == snapshot(
+        "login.yaml:1:5: warning: mine.root.login has no test with an event that raises it, nor with an event that must not raise it\n"
+    )
+
+
+def test_results_as_json() -> None:
+    results = json.loads(ran(run_tests, "--format", "json", "login.yaml").stdout)
+
+    assert [(result["test"], result["verdict"]) for result in results] == [
+        ("root signs in", "passed"),
+        ("a user signs in", "passed"),
+    ]
+
+
+def test_rules_are_listed() -> None:
+    assert ran(rules, "list", "--rules", "login.yaml").stdout == snapshot("""\
+ID               SEVERITY  STATUS  KIND                ON  TITLE
+mine.root.login  high      stable  tencent.cloudaudit  on  Root of {norm.account} signed in
+""")
+
+
+def test_a_rule_is_shown_whole() -> None:
+    shown = ran(rules, "show", "mine.root.login", "--rules", "login.yaml").stdout
+
+    assert shown == snapshot("""\
+id: mine.root.login
+title: Root of {norm.account} signed in
+severity: high
+status: stable
+kind: tencent.cloudaudit
+enabled: yes
+version: ef54e6275b5e
+file: login.yaml
+description: Root should not.
+match:
+  eventName == 'ConsoleLogin'
+    && (norm.actor_type == 'root' || norm.actor_type == 'role')
+    && norm.outcome == 'ok'
+unless:
+  - match: in_cidr(sourceIPAddress, '203.0.113.0/24'), reason: a drill, owner: secops@example.com, expires: 2099-03-31
+group_by:
+  - norm.account
+  - norm.ip
+quiet: 1h
+tests:
+  - name: root signs in, expect: alert
+  - name: a user signs in, expect: nothing
+""")
+
+
+def test_a_rule_that_is_not_there_names_the_nearest() -> None:
+    result = ran(rules, "show", "mine.root.logni", "--rules", "login.yaml")
+
+    assert (result.exit_code, result.stderr) == (
+        2,
+        "tocsin: there is no rule 'mine.root.logni'; did you mean 'mine.root.login'?\n",
+    )
+
+
+def test_the_schema_is_printed() -> None:
+    assert json.loads(ran(rules, "schema").stdout)["title"] == "RuleFile"
+
+
+def explained(event: dict[str, object], *arguments: str) -> str:
+    Path("event.json").write_text(json.dumps(event))
+    return ran(explain, "mine.root.login", "event.json", "--rules", "login.yaml", *arguments).stdout
+
+
+def test_what_did_not_match_is_marked() -> None:
+    event: dict[str, object] = {"eventName": "ConsoleLogin", "userIdentity": {"type": "CAMUser"}}
+
+    assert explained(event) == snapshot("""\
+mine.root.login: ConsoleLogin does not raise this rule
+match
+  * eventName == 'ConsoleLogin' && (norm.actor_type == 'root' || norm.actor_type == 'role') && norm.outcome == 'ok'  → false
+  ├─   eventName == 'ConsoleLogin'  → true
+  │  └─   eventName  → "ConsoleLogin"
+  ├─ * norm.actor_type == 'root' || norm.actor_type == 'role'  → false
+  │  ├─ * norm.actor_type == 'root'  → false
+  │  │  └─ * norm.actor_type  → "user"
+  │  └─ * norm.actor_type == 'role'  → false
+  │     └─ * norm.actor_type  → "user"
+  └─   norm.outcome == 'ok'  → (not reached)
+     └─   norm.outcome  → (not reached)
+""")
+
+
+def test_a_match_is_explained_with_its_exceptions() -> None:
+    event: dict[str, object] = {
+        "eventID": "e-1",
+        "eventName": "ConsoleLogin",
+        "userIdentity": {"type": "Root"},
+        "sourceIPAddress": "203.0.113.9",
+    }
+
+    assert explained(event) == snapshot("""\
+mine.root.login: ConsoleLogin e-1 satisfies this rule, and an exception hides it
+match
+  * eventName == 'ConsoleLogin' && (norm.actor_type == 'root' || norm.actor_type == 'role') && norm.outcome == 'ok'  → true
+  ├─ * eventName == 'ConsoleLogin'  → true
+  │  └─ * eventName  → "ConsoleLogin"
+  ├─ * norm.actor_type == 'root' || norm.actor_type == 'role'  → true
+  │  ├─ * norm.actor_type == 'root'  → true
+  │  │  └─ * norm.actor_type  → "root"
+  │  └─   norm.actor_type == 'role'  → (not reached)
+  │     └─   norm.actor_type  → (not reached)
+  └─ * norm.outcome == 'ok'  → true
+     └─ * norm.outcome  → "ok"
+unless[0] a drill
+  * in_cidr(sourceIPAddress, '203.0.113.0/24')  → true
+  └─ * sourceIPAddress  → "203.0.113.9"
+""")
+
+
+def test_a_part_that_cannot_be_decided_is_named() -> None:
+    Path("login.yaml").write_text(
+        RULE.replace("norm.outcome == 'ok'", "starts_with(requestParameters, 'x')").replace("norm.actor_type", "x")
+    )
+
+    text = explained({"eventName": "ConsoleLogin", "x": "root", "requestParameters": {"a": "b"}})
+
+    assert text == snapshot("""\
+mine.root.login: ConsoleLogin breaks this rule: it cannot be decided
+match
+  * eventName == 'ConsoleLogin' && (x == 'root' || x == 'role') && starts_with(requestParameters, 'x')  → cannot be decided: starts_with() wants string, here it has object: starts_with(requestParameters, 'x')
+  ├─   eventName == 'ConsoleLogin'  → true
+  │  └─   eventName  → "ConsoleLogin"
+  ├─   x == 'root' || x == 'role'  → true
+  │  ├─   x == 'root'  → true
+  │  │  └─   x  → "root"
+  │  └─   x == 'role'  → (not reached)
+  │     └─   x  → (not reached)
+  └─ * starts_with(requestParameters, 'x')  → cannot be decided: starts_with() wants string, here it has object: starts_with(requestParameters, 'x')
+     └─ * requestParameters  → {"a": "b"}
+""")
+
+
+def test_an_explanation_as_json() -> None:
+    whole = json.loads(explained({"eventName": "Other"}, "--format", "json"))
+
+    assert (whole["answer"], whole["match"]["values"], whole["match"]["parts"][0]["decided"]) == (
+        "nothing",
+        [False],
+        True,
+    )
+
+
+def test_escapes_in_events_cannot_reach_the_terminal() -> None:
+    assert "\x1b" not in explained({"eventName": "\x1b[31mConsoleLogin"})
+
+
+def test_a_file_of_several_events_needs_an_id() -> None:
+    login = {"eventName": "ConsoleLogin", "eventTime": 1600000000, "userIdentity": {"type": "Root", "accountId": "1"}}
+    lines = [json.dumps(login | {"eventID": event_id}) for event_id in ("e-1", "e-2")]
+    Path("events.jsonl").write_text("\n".join(lines))
+
+    alone = ran(explain, "mine.root.login", "events.jsonl", "--rules", "login.yaml")
+    named = ran(explain, "mine.root.login", "events.jsonl", "--rules", "login.yaml", "--event-id", "e-2")
+
+    assert (alone.exit_code, alone.stderr) == (
+        2,
+        "tocsin: events.jsonl holds 2 such events, exactly one is needed; name it with --event-id\n",
+    )
+    assert named.stdout.startswith("mine.root.login: ConsoleLogin e-2 raises this rule\n")
+
+
+def test_an_event_may_come_from_standard_input() -> None:
+    result = ran(explain, "mine.root.login", "-", "--rules", "login.yaml", stdin='{"eventName": "Other"}')
+
+    assert result.stdout.startswith("mine.root.login: Other does not raise this rule\n")
