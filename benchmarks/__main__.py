@@ -41,7 +41,8 @@ def disorder() -> None:
         found = run(Path(folder))
     click.echo(
         f"{found.events} events, 20 % late, 10 % repeated, shuffled, {found.restarts} restarts:"
-        f" {found.wanted} alerts due, {found.lost} lost, {found.repeated} repeated ({found.requests} requests, {found.seconds:.0f} s)"
+        f" {found.wanted} alerts due, {found.lost} lost, {found.repeated} repeated"
+        f" ({found.requests} requests, {found.seconds:.0f} s)"
     )
 
 

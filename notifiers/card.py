@@ -186,7 +186,7 @@ def _target(fields: Mapping[str, Any]) -> str:
         value = fields.get(name)
         if isinstance(value, Sequence) and not isinstance(value, str):
             value = ", ".join(filter(None, (_resource(item) for item in value[:3])))
-        if text := _text(value):
+        if (text := _text(value)) not in {"", "*"}:
             return text
     return ""
 

@@ -23,6 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -65,7 +66,8 @@ class OutboundSettings(NotifierSettings):
     @field_validator("ca_file")
     @classmethod
     def _loadable(cls, path: str | None) -> str | None:
-        tls(path)
+        if path is not None:
+            tls(path)
         return path
 
 
@@ -283,13 +285,21 @@ def tls(ca_file: str | None) -> ssl.SSLContext:
 
     Raises ValueError when the file cannot be used.
     """
+    if ca_file is None:
+        return _public_authorities()
+    context = _public_authorities.__wrapped__()
+    try:
+        context.load_verify_locations(cafile=Path(ca_file))
+    except (OSError, ssl.SSLError):
+        raise ValueError("ca_file cannot be read as PEM certificates") from None
+    return context
+
+
+@cache
+def _public_authorities() -> ssl.SSLContext:
+    """Reading the authorities takes tens of milliseconds, and most destinations share them."""
     context = httpx.create_ssl_context(trust_env=False)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=Path(ca_file))
-        except (OSError, ssl.SSLError):
-            raise ValueError("ca_file cannot be read as PEM certificates") from None
     return context
 
 
@@ -320,7 +330,7 @@ class _Hush(logging.Filter):
 
 
 _HUSH = _Hush()
-for _name in ("connection", "http11", "http2", "proxy", "socks"):  # a filter is not inherited
+for _name in ("connection", "http11"):  # a filter is not inherited
     logging.getLogger(f"httpcore.{_name}").addFilter(_HUSH)
 
 

@@ -23,7 +23,7 @@ from engine.alert import Alert
 from engine.delivery import Delivered, Delivery, NotifierPlugin, Outcome, Refused, TryLater
 from notifiers.outbound import Answer, Deadline, Outbound, OutboundSettings, checked_url, retry_after
 from notifiers.settings import one_line
-from notifiers.text import CUT, fit, inert_json, plain_json
+from notifiers.text import CUT, inert_json, plain_json
 
 TYPE = "alert.created"
 BODY = 20_000  # bytes; Standard Webhooks asks senders to stay below 20 kB
@@ -134,7 +134,9 @@ def body(alert: Alert, *, evidence: bool = False) -> bytes:
         "fingerprint": (100,),
         "id": (100,),
     }
-    cut: list[str] = []
+    cut = [name for name in sizes if name in data and len(str(data[name])) > BODY]
+    for name in cut:  # cannot fit; cut at once, so that the steps below handle little
+        data[name] = _shorter(data[name], sizes[name][0])
     steps = [(name, size) for name, several in sizes.items() for size in several]
     for name, size in steps:
         text = inert_json(_message(alert, data, cut))
@@ -183,7 +185,7 @@ def _data(alert: Alert) -> dict[str, Any]:
 def _shorter(value: Any, size: int) -> Any:
     """*value* with texts of at most *size* characters, lists and objects of at most *size* items."""
     if isinstance(value, str):
-        return fit(value[: size + 1], size) if size else ""
+        return value if len(value) <= size else value[: max(size - 1, 0)] + CUT if size else ""
     if isinstance(value, Mapping):
         items = list(value.items())[:size]
         return {_shorter(str(name), size): _shorter(inner, size) for name, inner in items}
