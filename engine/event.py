@@ -7,12 +7,13 @@ somebody asks for them. The speed of everything rests on this seam.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 Fields = dict[str, Any]  # an event as a rule sees it: JSON types only, see docs/events.md
+SEPARATOR: Final = "\0"  # between the names of a path: no name in an event holds NUL
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +51,66 @@ class Identity(NamedTuple):
     event_id: str
 
 
+class View(dict[str, Any]):
+    """
+    The same fields by path, each read when it is asked for and then kept: `view["userIdentity\\0type"]`.
+
+    A path is its names joined by SEPARATOR; what is absent is None. This one reads an event that is decoded already;
+    a kind's own decodes no more than it is asked for, and gives the same values.
+    """
+
+    __slots__ = ("_whole",)
+
+    uniform: ClassVar[bool] = False  # whether every value has the type that the kind documents
+
+    def __init__(self, whole: Fields) -> None:
+        super().__init__()
+        self._whole: Fields | None = whole
+
+    @property
+    def whole(self) -> Fields:
+        """All fields. Raises DecodeError if the bytes turn out not to be an event."""
+        assert self._whole is not None
+        return self._whole
+
+    def __missing__(self, path: str) -> Any:
+        value = self[path] = walked(self.whole, path.split(SEPARATOR))
+        return value
+
+    def get(self, name: str, default: Any = None) -> Any:  # the interpreter asks a mapping by `get`
+        """The value of the field called *name*; None where it is absent, whatever *default* says."""
+        return self[name]
+
+
+def walked(value: Any, names: Iterable[str]) -> Any:
+    """What stands under *names*, one below the other; None where there is no such place."""
+    for name in names:
+        if value.__class__ is not dict:
+            return None
+        value = value.get(name)
+    return value
+
+
 class Event:
     """
     An audit event: identity, time and name at once, everything else when asked.
 
     *time* is epoch seconds, UTC. *fields* is the event as rules see it: uniform types, nested JSON decoded, secrets
     replaced, `norm.*` added (docs/events.md). It is decoded at the first access and kept; treat it as frozen.
+    *view* gives single values of it, without the rest.
     """
 
-    __slots__ = ("_decode", "_fields", "identity", "name", "raw", "time")
+    __slots__ = ("_decode", "_fields", "_view", "identity", "name", "raw", "time")
 
     def __init__(
-        self, identity: Identity, *, time: int, name: str, raw: bytes, decode: Callable[[bytes], Fields]
+        self,
+        identity: Identity,
+        *,
+        time: int,
+        name: str,
+        raw: bytes,
+        decode: Callable[[bytes], Fields],
+        view: View | None = None,
     ) -> None:
         self.identity = identity
         self.time = time
@@ -69,6 +118,7 @@ class Event:
         self.raw = raw
         self._decode = decode
         self._fields: Fields | None = None
+        self._view = view
 
     @property
     def kind(self) -> str:
@@ -88,6 +138,13 @@ class Event:
         if self._fields is None:
             self._fields = self._decode(self.raw)
         return self._fields
+
+    @property
+    def view(self) -> View:
+        """The event by paths. Raises DecodeError as `fields` does, where there is no cheaper way to them."""
+        if self._view is None:
+            self._view = View(self.fields)
+        return self._view
 
     def __repr__(self) -> str:  # never the raw bytes: they hold secrets
         return f"Event({self.kind}, {self.account}, {self.event_id}, {self.name}, {self.time})"

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -134,7 +133,7 @@ class Interpreter(visitor.TreeInterpreter):  # type: ignore[misc]  # untyped
             given = functions.TYPES_MAP.get(error.actual_type, error.actual_type)
             raise self._error(f"{node['value']}() wants {wanted}, here it has {given}", node) from None
         except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError) as error:
-            raise self._error(f"{node['value']}() cannot be decided: {error}", node) from None
+            raise self._error(f"{node['value']}() cannot be decided: {excerpt(str(error), 200)}", node) from None
 
     def visit_comparator(self, node: Node, value: Any) -> Any:
         try:
@@ -187,8 +186,6 @@ def _lexer_fault(error: exceptions.LexerError, text: str) -> ExpressionFault:
         return ExpressionFault(f"the {text[at]} that opens here is never closed", at)
     if lexeme == "=":
         return ExpressionFault("'=' is no operator; equality is '=='", at)
-    if text[at : at + 1] == "`":
-        return ExpressionFault("what stands in backticks is JSON, and this is not", at)
     if text[at : at + 1] == '"':
         return ExpressionFault("this quoted name is not valid JSON", at)
     return ExpressionFault(f"unknown character '{excerpt(lexeme or text[at : at + 1], 20)}'", at)
@@ -203,17 +200,25 @@ def _parse_fault(error: exceptions.ParseError, text: str) -> ExpressionFault:
 
 
 class _Lexer(lexer.Lexer):  # type: ignore[misc]  # untyped
-    """jmespath's lexer without its warning about `` `text` ``, which it still reads as the text."""
+    """jmespath's lexer without its global warning about `` `text` ``, which it still reads as the text."""
 
     def _consume_literal(self) -> Node:
         start = self._position
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", PendingDeprecationWarning)
-            try:
-                node: Node = super()._consume_literal()
-                return node
-            except RecursionError:
-                raise ExpressionFault("this literal is nested too deeply", start) from None
+        written = self._consume_until("`").replace("\\`", "`")
+        try:
+            value = _json_or_old_text(written)
+        except ValueError:
+            raise ExpressionFault("what stands in backticks is JSON, and this is not", start) from None
+        except RecursionError:
+            raise ExpressionFault("this literal is nested too deeply", start) from None
+        return {"type": "literal", "value": value, "start": start, "end": self._position}
+
+
+def _json_or_old_text(written: str) -> Any:
+    try:
+        return json.loads(written)
+    except ValueError:
+        return json.loads(f'"{written.lstrip()}"')  # deprecated by JEP-12, and still what jmespath.py does
 
 
 class _Parser(parser.Parser):  # type: ignore[misc]  # untyped

@@ -2,7 +2,7 @@
 THE PATH of an event, top to bottom.
 
     fetch → decode → keep unseen → evaluate → correlate → dedup → route → queue        `poll` and `ingest`
-    claim → deliver → record                                                           `deliver`
+    claim → deliver → record                                                           `engine.sending.deliver`
 
 The two halves meet only in the store. The first reads the state that a decision needs, lets a pure function decide, and
 writes everything that follows from one page in ONE transaction: kill the process anywhere and the page was either not
@@ -21,16 +21,15 @@ from datetime import UTC, datetime, timedelta
 from engine.alert import Alert, Fault, Match
 from engine.correlate import raise_alert
 from engine.dedup import Reason, Told, decide
-from engine.delivery import Delivered, Delivery, Notifier, Outcome, Refused, TryLater
 from engine.errors import DecodeError
 from engine.evaluate import evaluate
 from engine.event import Cursor, Event, Page, Quarantined
 from engine.kinds import Kind
-from engine.retry import next_attempt
 from engine.route import Mute, Route, destinations
 from engine.rule import RuleSet
+from engine.sending import delivery_id
 from engine.sources import Source
-from engine.store import DeliveryState, Store, Transaction, Verdict
+from engine.store import Store, Transaction, Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,48 +195,3 @@ def _tell(
     tally.told += 1
     said_why = "; ".join(f"{name} by {why}" for name, why in routing.destinations)
     return Verdict(identity, rule.id, "alert", alert.id, f"{reason.value}; to {said_why}")
-
-
-def delivery_id(alert: Alert, destination: str) -> str:
-    """The receiver's idempotency key: the same at every attempt, and no "." in it (Standard Webhooks 1.0.0)."""
-    return f"{alert.id}-{destination}".replace(".", "-")
-
-
-# --- deliver, record
-
-
-def deliver(
-    notifier: Notifier,
-    destination: str,
-    store: Store,
-    *,
-    clock: Callable[[], float],
-    chance: Callable[[], float],
-    lease: timedelta = timedelta(minutes=2),
-) -> tuple[Delivery, Outcome, DeliveryState] | None:
-    """One attempt at the delivery that has waited longest for *destination*; None when nothing is due."""
-    delivery = store.claim(destination, clock(), lease.total_seconds())
-    if delivery is None:
-        return None
-    outcome = attempt(notifier, delivery)
-    now = clock()
-    match outcome:
-        case Delivered(receipt):
-            state: DeliveryState = "delivered"
-            store.settle(delivery, state, now, receipt=receipt)
-        case Refused(reason):
-            state = "refused"
-            store.settle(delivery, state, now, reason=reason)
-        case TryLater(reason, after, ambiguous):
-            due = next_attempt(attempt=delivery.attempt, now=now, created=delivery.queued, after=after, chance=chance())
-            state = "dead" if due is None else "ambiguous" if ambiguous else "retry"
-            store.settle(delivery, state, now, due=due or 0.0, reason=reason)
-    return delivery, outcome, state
-
-
-def attempt(notifier: Notifier, delivery: Delivery) -> Outcome:
-    """What `send` says; whatever it raises is a failed attempt that may have arrived, told by its type alone."""
-    try:
-        return notifier.send(delivery)
-    except Exception as error:  # noqa: BLE001 a notifier's own fault must not end the sender; its text may hold secrets
-        return TryLater(f"the notifier broke: {type(error).__name__}", ambiguous=True)

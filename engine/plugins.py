@@ -21,14 +21,11 @@ def source(type_name: str) -> SourcePlugin:
 
 
 def _plugin(package: str, type_name: str) -> Any:
-    modules = _modules(package)
-    if type_name not in modules:
-        raise KeyError(", ".join(modules))
-    plugin = getattr(import_module(f"{package}.{type_name}"), "PLUGIN", None)
-    if plugin is None:
-        raise KeyError(", ".join(name for name in modules if hasattr(import_module(f"{package}.{name}"), "PLUGIN")))
-    return plugin
+    names = sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__))
+    if type_name in names and (plugin := _exported(package, type_name)) is not None:
+        return plugin
+    raise KeyError(", ".join(name for name in names if _exported(package, name) is not None))
 
 
-def _modules(package: str) -> list[str]:
-    return sorted(module.name for module in pkgutil.iter_modules(import_module(package).__path__))
+def _exported(package: str, name: str) -> Any:
+    return getattr(import_module(f"{package}.{name}"), "PLUGIN", None)

@@ -24,8 +24,9 @@ from engine.delivery import Notifier, TryLater
 from engine.errors import ConfigurationError, SourceError, StoreError, TocsinError
 from engine.kinds import Kind
 from engine.metrics import Metrics
-from engine.pipeline import Policy, Tally, deliver, poll
+from engine.pipeline import Policy, Tally, poll
 from engine.route import Mute
+from engine.sending import deliver
 from engine.sources import Source
 from engine.store import Store
 

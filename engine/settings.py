@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,6 +93,9 @@ class Settings(StrictModel):
     log: LogSettings = LogSettings()
 
 
+Entry = TypeVar("Entry", SourceSettings, NotifierSettings, RouteSettings)
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """A configuration that was checked as a whole."""
@@ -151,13 +154,19 @@ def load(
     _from_environment(data, environment)
     data |= overrides or {}
     data = _resolved(data, (), document, environment, secrets, problems)
+    settings = None
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:
-        raise ConfigurationError(problems + problems_of(error, document, Settings)) from None
-    sources = _typed("sources", settings.sources, document, problems)
-    destinations = _typed("notifiers", settings.notifiers, document, problems)
-    places = _check_routes(settings, document, problems)
+        problems += problems_of(error, document, Settings)
+    # Each entry that is right by itself is looked into even where another is wrong: every problem is said at once.
+    sources = _typed("sources", _right(data, "sources", SourceSettings), document, problems)
+    notifiers = _right(data, "notifiers", NotifierSettings)
+    destinations = _typed("notifiers", notifiers, document, problems)
+    names = {str(entry.get("name")) for entry in _mappings(data, "notifiers")}
+    places = _check_routes(_right(data, "routes", RouteSettings), names, document, problems)
+    if settings is None:
+        raise ConfigurationError(problems)
     _check_spans(settings, document, problems)
     if any(secrets_needed or problem.code != "missing-secret" for problem in problems):
         raise ConfigurationError(problems)
@@ -237,16 +246,38 @@ def _secret(
     return found
 
 
+def _mappings(data: Mapping[str, Any], section: str) -> list[Mapping[str, Any]]:
+    found = data.get(section)
+    return [entry for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
+
+
+def _right(data: Mapping[str, Any], section: str, model: type[Entry]) -> list[tuple[int, Entry]]:
+    """The entries of *section* that are right by themselves, with their index; the others have been reported."""
+    right = []
+    entries = data.get(section)
+    for index, entry in enumerate(entries if isinstance(entries, list) else []):
+        try:
+            right.append((index, model.model_validate(entry)))
+        except ValidationError:
+            # A wrong value of ours need not hide what is wrong among the keys of its type.
+            if isinstance(entry, dict) and issubclass(model, SourceSettings | NotifierSettings):
+                known = {"name": "x", "type": entry.get("type")}
+                rest = {key: value for key, value in entry.items() if key not in model.model_fields}
+                if isinstance(known["type"], str):
+                    right.append((index, model.model_validate(rest | known)))
+    return right
+
+
 def _typed(
     section: Literal["sources", "notifiers"],
-    entries: Sequence[SourceSettings | NotifierSettings],
+    entries: Sequence[tuple[int, SourceSettings | NotifierSettings]],
     document: Document,
     problems: list[Problem],
 ) -> dict[str, Any]:
     """Each entry's own keys, checked by the settings of its type."""
     find = plugins.source if section == "sources" else plugins.notifier
     typed: dict[str, Any] = {}
-    for index, entry in enumerate(entries):
+    for index, entry in entries:
         loc: tuple[str | int, ...] = (section, index)
         if entry.name in typed:
             message = f"the name {entry.name!r} is used twice"
@@ -266,11 +297,13 @@ def _typed(
     return typed
 
 
-def _check_routes(settings: Settings, document: Document, problems: list[Problem]) -> tuple[Place, ...]:
-    names = {entry.name for entry in settings.notifiers}
+def _check_routes(
+    routes: Sequence[tuple[int, RouteSettings]], names: set[str], document: Document, problems: list[Problem]
+) -> tuple[Place, ...]:
     places = []
-    for index, route in enumerate(settings.routes):
-        place = document.place(("routes", index, "match"))
+    for index, route in routes:
+        spot = ("routes", index, "match")
+        place = document.place(spot)
         places.append(place)
         for number, name in enumerate(route.to):
             if name not in names:
@@ -282,7 +315,6 @@ def _check_routes(settings: Settings, document: Document, problems: list[Problem
             try:
                 parse(route.match, place=place, lists={})
             except ExpressionFault as fault:
-                spot = ("routes", index, "match")
                 problems.append(document.problem(spot, "bad-expression", fault.message, offset=fault.offset))
     return tuple(places)
 

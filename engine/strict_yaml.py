@@ -431,7 +431,7 @@ _TRUE, _FALSE, _NULL = (
     frozenset({"", "~", "null", "Null", "NULL"}),
 )
 _OLD_BOOLEANS: Final = frozenset(
-    spelling for word in ("y", "n", "yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
+    spelling for word in ("yes", "no", "on", "off") for spelling in (word, word.title(), word.upper())
 )
 _INTEGER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _FRACTION: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)\.[0-9]+")
@@ -531,8 +531,8 @@ _SPACE_ESCAPES: Final = {"\t": "t\t", "\n": "n", "\r": "r", "\v": "v", "\f": "f"
 
 def _skip_written_space(text: str, at: int, char: str) -> int:
     """Behind the white space that writes *char* in double quotes, if it is an escape; else unchanged."""
-    while at < len(text) and text[at].isspace():
-        at += 1
+    while text[at : at + 1].isspace() or text.startswith(("\\\n", "\\\r"), at):
+        at += 2 if text[at] == "\\" else 1
     if text.startswith("\\", at):
         kind = text[at + 1]
         if kind in _SPACE_ESCAPES.get(char, ""):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CLOCK = {"now", "today", "utcnow"}
-WORLD = {"open", "print", "input", "breakpoint", "exec", "eval"}
+WORLD = {"open", "print", "input", "breakpoint"}
 
 
 def pure_modules() -> Iterator[Path]:

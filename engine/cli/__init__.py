@@ -7,13 +7,15 @@ than the bare interpreter's time. stdout is data, stderr is for people; exit cod
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
 import click
 
 from engine import __version__
-from engine.errors import TocsinError
+from engine.errors import ConfigurationError, StoreError, TocsinError
+from engine.ownership import check_notifiers
 
 # name -> (module, attribute, one line for --help): help must not import the commands.
 COMMANDS: dict[str, tuple[str, str, str]] = {
@@ -63,8 +65,16 @@ def tocsin() -> None:
 
 def main() -> None:
     """Run the command line; errors made on purpose become a message on stderr and their exit code."""
+    if trouble := check_notifiers():  # first of all: whatever imports a notifier would import somebody else's
+        click.echo(f"tocsin: {trouble}", err=True)
+        sys.exit(ConfigurationError.exit_code)
     try:
         tocsin.main(prog_name="tocsin", standalone_mode=True)
     except TocsinError as error:
         click.echo(f"tocsin: {error}", err=True)
         sys.exit(error.exit_code)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        click.echo(f"tocsin: {error.filename or 'input or output'}: {error.strerror or error}", err=True)
+        sys.exit(StoreError.exit_code)

@@ -12,8 +12,8 @@ from engine.alert import Alert
 from engine.cli.options import config_option, configuration
 from engine.delivery import Delivered, Delivery, Refused, TryLater
 from engine.errors import TocsinError
-from engine.pipeline import attempt
 from engine.rule import Severity
+from engine.sending import attempt
 
 
 @click.command()

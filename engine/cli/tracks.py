@@ -352,7 +352,10 @@ def _events(track: Track) -> str:
 
 def _taken(product: str | None, action: str | None, names: tuple[str, ...] | None) -> str:
     kind = {"*": "all", "Read": "read", "Write": "write"}.get(action or "", action or "?")
-    events = f"{kind} events" if not names or "*" in names else f"{kind} events {', '.join(names)}"
+    if names and "*" not in names:
+        events = f"{'events' if kind == 'all' else f'{kind} events'} {', '.join(names)}"
+    else:
+        events = f"{kind} events"
     return f"{events} of {'all products' if product == '*' else product}"
 
 

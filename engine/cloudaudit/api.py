@@ -36,6 +36,7 @@ LONGEST_WAIT = (
     10.0  # seconds that we sleep because a server asked for it; if it wants more, the next poll is soon enough
 )
 LONGEST_MESSAGE = 1000  # characters of the server's text that are passed on
+SHORTEST_SECRET = 8  # characters; real ones have 32 and more, and a shorter text would be found in any word
 
 A = TypeVar("A", bound=Answer)
 
@@ -63,9 +64,10 @@ class Api:
         second_thoughts = _SecondThoughts(self._credentials, self.clock, writes=writes, closed=lambda: self._closed)
 
         def attempt() -> A:
-            self._pace.wait(action)
             credentials = second_thoughts.asked_with = self._credentials.current()
-            return _answer(self._transport.exchange(request, credentials), request, credentials, answer)
+            with self._pace.turn(action):
+                exchange = self._transport.exchange(request, credentials)
+            return _answer(exchange, request, credentials, answer)
 
         try:
             answered: A = again(second_thoughts, attempt)
@@ -129,10 +131,11 @@ def _answer(exchange: Exchange, request: Request, credentials: Credentials, answ
 
 def _api_error(found: Answer, exchange: Exchange, action: str, credentials: Credentials) -> ApiError:
     assert found.error is not None
-    code = _printable(found.error.code, credentials) or "an error without a code"
-    message = _printable(found.error.message or "without a message", credentials)
-    error = error_class(code)(
-        message, code=code, action=action, request_id=_printable(found.request_id or "", credentials)
+    error = error_class(found.error.code)(
+        _printable(found.error.message or "without a message", credentials),
+        code=_printable(found.error.code, credentials) or "an error without a code",
+        action=action,
+        request_id=_printable(found.request_id or "", credentials),
     )
     error.after = exchange.after
     return error
@@ -150,7 +153,7 @@ def _status_error(exchange: Exchange, action: str) -> HttpStatusError | HttpRefu
 def _printable(text: str, credentials: Credentials) -> str:
     """The server's words, fit for a log: no control characters, not endless, and never our key should it be echoed."""
     for secret in (credentials.secret_key, credentials.token):
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "[masked]")
     text = "".join(character if character.isprintable() else " " for character in text)
     return text if len(text) <= LONGEST_MESSAGE else text[:LONGEST_MESSAGE] + "…"

@@ -2,35 +2,46 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
 from threading import Lock
-
-from pyrate_limiter import Duration, InMemoryBucket, Limiter, MonotonicClock, Rate, SingleBucketFactory
 
 from engine.cloudaudit.parameters import REQUESTS_PER_SECOND
 
 
 class Pace:
     """
-    A bucket of tokens for each action; a token comes back one second after it was taken.
+    A bucket of tokens for each action; a token comes back one second after the answer that it was taken for.
 
-    So no second, wherever it begins, sees more than *per_second* requests. (A bucket that refills steadily would let
-    twice as many through in the first second after a rest.) Safe to share: clients of one account should.
+    So no second, wherever it begins, sees more than *per_second* requests, at the server too. Limiters that count from
+    the moment of sending let one too many through: the first request of a burst arrives late, since its connection is
+    made first, and the burst of the next second does not (the emulator answers RequestLimitExceeded to it). One that
+    refills steadily would let twice as many through in the first second after a rest. Safe to share: clients of one
+    account should.
     """
 
     def __init__(self, per_second: int = REQUESTS_PER_SECOND) -> None:
         self._per_second = per_second
         self._lock = Lock()
-        self._clock = MonotonicClock()  # the buckets' own default
-        self._buckets: dict[str, tuple[InMemoryBucket, Limiter]] = {}
+        self._buckets: dict[str, SimpleQueue[float]] = {}
 
-    def wait(self, action: str) -> None:
-        """Returns when *action* may be sent."""
+    @contextmanager
+    def turn(self, action: str) -> Iterator[None]:
+        """The block may send *action* once; it begins when there is a token."""
+        bucket = self._bucket(action)
+        back = bucket.get()  # the token that comes back first, and time.monotonic() when it does
+        time.sleep(max(0.0, back - time.monotonic()))
+        try:
+            yield
+        finally:
+            bucket.put(time.monotonic() + 1.0)
+
+    def _bucket(self, action: str) -> SimpleQueue[float]:
         with self._lock:
             if action not in self._buckets:
-                bucket = InMemoryBucket([Rate(self._per_second, Duration.SECOND)])
-                # schedule_leak would start a thread for each bucket; we empty ours as we go.
-                limiter = Limiter(SingleBucketFactory(bucket, schedule_leak=False), buffer_ms=1)
-                self._buckets[action] = bucket, limiter
-            bucket, limiter = self._buckets[action]
-        limiter.try_acquire(action)
-        bucket.leak(self._clock.now())
+                self._buckets[action] = SimpleQueue()
+                for _ in range(self._per_second):
+                    self._buckets[action].put(0.0)
+            return self._buckets[action]

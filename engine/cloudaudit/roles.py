@@ -39,8 +39,9 @@ ROLE_ARN = re.compile(r"qcs::cam::uin/\d+:role(Name)?/\S+")
 class _Renewed(ABC):
     """Keeps credentials until five minutes before their end, then gets new ones. One thread renews, the others wait."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, transport: Transport) -> None:
         self._clock = clock
+        self._transport = transport
         self._lock = Lock()
         self._credentials: Credentials | None = None
 
@@ -57,6 +58,8 @@ class _Renewed(ABC):
                 # They end soon but not yet; the next call tries again.
                 log.warning("temporary credentials could not be renewed yet", left=self._left(known), reason=str(error))
                 return known
+            finally:
+                self._transport.close()  # the next time is an hour away
             return self._credentials
 
     def _left(self, credentials: Credentials) -> float:
@@ -79,10 +82,9 @@ class CvmRole(_Renewed):
     """The role of the machine this runs on. *role*: its name, asked for when empty. *base*: the metadata service."""
 
     def __init__(self, *, role: str = "", base: str = METADATA, clock: Clock | None = None) -> None:
-        super().__init__(clock or Clock())
+        # The transport has a clock of its own: the metadata service's Date says nothing about the API's.
+        super().__init__(clock or Clock(), Transport(base, service="", clock=Clock(), deadline=METADATA_DEADLINE))
         self._role = role
-        # A clock of its own: the metadata service's Date says nothing about the API's.
-        self._transport = Transport(base, service="", clock=Clock(), deadline=METADATA_DEADLINE)
 
     def _renewed(self) -> Credentials:
         role = self._role or self._get("").strip()
@@ -151,7 +153,9 @@ class AssumeRole(_Renewed):
         if not 2 * RENEW_BEFORE <= duration <= LONGEST_SESSION:
             raise ValueError(f"a session lasts {2 * RENEW_BEFORE:.0f} to {LONGEST_SESSION} seconds")
         # STS's clock is the API's clock: what is learnt of it also tells how long a key still lives.
-        super().__init__(clock or Clock())
+        clock = clock or Clock()
+        address = endpoints.url("sts", site=site, endpoint=endpoint)
+        super().__init__(clock, Transport(address, service="sts", clock=clock, proxy=proxy, ca_file=ca_file))
         self._role_arn = role_arn
         self._duration = duration
         self._parameters: dict[str, object] = {
@@ -161,9 +165,7 @@ class AssumeRole(_Renewed):
         }
         if external_id:
             self._parameters["ExternalId"] = external_id
-        address = endpoints.url("sts", site=site, endpoint=endpoint)
-        transport = Transport(address, service="sts", clock=self._clock, proxy=proxy, ca_file=ca_file)
-        self._api = Api(transport, base, version="2018-08-13", region=region, clock=self._clock, pace=Pace())
+        self._api = Api(self._transport, base, version="2018-08-13", region=region, clock=clock, pace=Pace())
 
     def _renewed(self) -> Credentials:
         asked = self._clock.now()

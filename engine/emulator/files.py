@@ -6,7 +6,9 @@ import gzip
 import io
 import json
 import sys
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any, TextIO
 
@@ -25,26 +27,39 @@ def events(path: str) -> Iterator[dict[str, Any]]:
     Raises ConfigurationError, with the place, for what is not JSON or no event; OSError as it comes.
     """
     name = "<stdin>" if path == "-" else path
-    with _opened(path) as file:
-        for number, line in enumerate(file, start=1):
-            text = line.removeprefix(BOM) if number == 1 else line
-            if not text.strip():
-                continue
-            try:
-                value = json.loads(text)
-            except ValueError:  # no JSON lines, then, or broken ones: look at all that is left at once
-                yield from _documents(name, text + file.read(), number)
-                return
-            except RecursionError:
-                raise _fault(name, text, 0, "not-json", TOO_DEEP, number) from None
-            yield from _found(name, text, 0, value, number)
+    try:
+        with _opened(path) as file:
+            yield from _read(name, file)
+    except (EOFError, zlib.error) as error:
+        raise _fault(name, "", 0, "broken-gzip", f"the gzip file is damaged: {error}", 1) from None
 
 
-def _opened(path: str) -> TextIO:
-    raw: IO[bytes] = io.BytesIO(sys.stdin.buffer.read()) if path == "-" else Path(path).open("rb")  # noqa: SIM115
-    zipped = raw.read(len(GZIP)) == GZIP
-    raw.seek(0)
-    return io.TextIOWrapper(gzip.GzipFile(fileobj=raw) if zipped else raw, "utf-8", errors="surrogateescape")
+def _read(name: str, file: TextIO) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(file, start=1):
+        text = line.removeprefix(BOM) if number == 1 else line
+        if not text.strip():
+            continue
+        try:
+            value = json.loads(text)
+        except ValueError:  # no JSON lines, then, or broken ones: look at all that is left at once
+            yield from _documents(name, text + file.read(), number)
+            return
+        except RecursionError:
+            raise _fault(name, text, 0, "not-json", TOO_DEEP, number) from None
+        yield from _found(name, text, 0, value, number)
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[TextIO]:
+    """The text of *path*, unzipped. What is no UTF-8 comes as lone surrogates: such events are served, too."""
+    with ExitStack() as files:
+        raw: IO[bytes] = (
+            io.BytesIO(sys.stdin.buffer.read()) if path == "-" else files.enter_context(Path(path).open("rb"))
+        )
+        zipped = raw.read(len(GZIP)) == GZIP
+        raw.seek(0)
+        plain = files.enter_context(gzip.GzipFile(fileobj=raw)) if zipped else raw
+        yield files.enter_context(io.TextIOWrapper(plain, "utf-8", errors="surrogateescape"))
 
 
 def _documents(name: str, text: str, line: int) -> Iterator[dict[str, Any]]:

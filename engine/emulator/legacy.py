@@ -1,8 +1,8 @@
 """
 The tracking sets of old: CreateAudit and its kin.
 
-Rules and codes: CreateAudit (tencentcloud.com/document/product/1021/34208), UpdateAudit (629/35341), and the error lists
-of both pages as Tencent's Go SDK repeats them (tencentcloud/cloudaudit/v20190319/client.go, errors.go).
+Rules and codes: CreateAudit (tencentcloud.com/document/product/1021/34208), UpdateAudit (629/35341), and the errors of
+both as Tencent's Go SDK lists them (tencentcloud/cloudaudit/v20190319/client.go, errors.go).
 """
 
 from __future__ import annotations

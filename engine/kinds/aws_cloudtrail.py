@@ -224,7 +224,7 @@ class AwsCloudTrail:
             or b"u0000" in raw
         ):
             return None
-        redacted = self._nested.redactor.text
+        redacted = self._nested.text
         identity = Identity(NAME, redacted(account), redacted(head.eventID))
         return Event(identity, time=time, name=redacted(head.eventName), raw=raw, decode=self._decode)
 

@@ -21,7 +21,7 @@ from engine.kinds.redaction import ACCESS_KEY_ID, HOLDER, MAX_TEXT, PLAIN, SECRE
 MAX_NESTED_DEPTH: Final = 32  # containers above a text that is still opened
 MAX_NESTED_TEXT: Final = 1024 * 1024  # characters of one text that is still opened
 _TOO_DEEP: Final = f"[left out: nested deeper than {MAX_DEPTH} levels]"
-_MAX_ENCODINGS: Final = 3  # "%257B" is "{" encoded twice
+_MAX_WRAPS: Final = 32  # "%257B" is "{" encoded twice
 _BEGINNINGS: Final = frozenset('{["% \t\r\n')
 
 
@@ -53,7 +53,7 @@ class Nested:
         """*value* as it was written, but for the secrets in it, those in JSON texts included."""
         kind = value.__class__
         if kind is str:
-            return self._redacted_text(value, depth)
+            return self.text(value, depth)
         if kind is dict:
             return self._members(value, depth, self.redacted)
         if kind is list:
@@ -61,6 +61,19 @@ class Nested:
                 return _TOO_DEEP
             return [self.redacted(item, depth + 1) for item in value]
         return value
+
+    def text(self, text: str, depth: int = 1) -> str:
+        """*text* as it was written, but for the secrets in it, also where it is a JSON text."""
+        if not text or text[0] not in _BEGINNINGS:
+            return self._text(text)
+        inner = container(text) if depth <= MAX_NESTED_DEPTH else None
+        if inner is None:
+            return self._unopened(text)
+        redacted = self.redacted(inner, depth + 1)
+        # The text stays as it was written unless it hides something: a secret, or a member that its own twin overrides.
+        if redacted == inner and not has_duplicate_names(unwrapped(text) or ""):
+            return text
+        return quote(dumps(redacted)) if text.lstrip().startswith("%") else dumps(redacted)
 
     def raw(self, raw: bytes) -> str:
         """A whole record as text, secrets replaced: JSON where it is JSON, else what it is."""
@@ -112,45 +125,45 @@ class Nested:
         """What looked like JSON and is none, or lies too deep: there may be secrets under names in it."""
         return self.redactor.broken(text) if text.lstrip()[:1] in ("{", "[", '"') else self._text(text)
 
-    def _redacted_text(self, text: str, depth: int) -> str:
-        if not text or text[0] not in _BEGINNINGS:
-            return self._text(text)
-        inner = container(text) if depth <= MAX_NESTED_DEPTH else None
-        if inner is None:
-            return self._unopened(text)
-        redacted = self.redacted(inner, depth + 1)
-        plain = without_percent_encoding(text)
-        # The text stays as it was written unless it hides something: a secret, or a member that its own twin overrides.
-        if redacted == inner and plain[0] != '"' and not has_duplicate_names(plain):
-            return text
-        return quote(dumps(redacted)) if text.lstrip().startswith("%") else dumps(redacted)
-
 
 def container(text: str) -> dict[str, Any] | list[Any] | None:
-    """The object or array that *text* holds as JSON, percent-encoded or quoted once more; None if it holds none."""
-    if len(text) > MAX_NESTED_TEXT:
-        return None
-    text = without_percent_encoding(text)
-    first, last = text[:1], text[-1:]
-    if not ((first == "{" and last == "}") or (first == "[" and last == "]") or (first == '"' and last == '"')):
+    """The object or array that *text* holds as JSON, whatever is wrapped around it; None if it holds none."""
+    plain = unwrapped(text)
+    if plain is None:
         return None
     try:
-        value = loads(text)
+        value = loads(plain)
     except DecodeError:
         return None
-    if isinstance(value, str) and first == '"' and value[:1] in ("{", "[", '"'):
-        return container(value)
     return value if isinstance(value, (dict, list)) else None
 
 
-def without_percent_encoding(text: str) -> str:
-    """*text* decoded while it begins with a percent-encoded character, blanks around it removed."""
-    text = text.strip()
-    for _ in range(_MAX_ENCODINGS):
-        if not text.startswith("%"):
-            break
-        text = unquote(text).strip()
-    return text
+def unwrapped(text: str) -> str | None:
+    """
+    What looks like a JSON object or array in *text*: blanks, percent-encoding and JSON string quotes taken off.
+
+    None where nothing does, or where it is too long to be opened.
+    """
+    if len(text) > MAX_NESTED_TEXT:
+        return None
+    for _ in range(_MAX_WRAPS):
+        text = text.strip()
+        first, last = text[:1], text[-1:]
+        if (first == "{" and last == "}") or (first == "[" and last == "]"):
+            return text
+        if first == "%":
+            text = unquote(text)
+        elif first == '"' and last == '"':
+            try:
+                value = loads(text)
+            except DecodeError:
+                return None
+            if not isinstance(value, str):
+                return None
+            text = value
+        else:
+            return None
+    return None
 
 
 def has_duplicate_names(text: str) -> bool:

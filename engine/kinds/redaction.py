@@ -27,8 +27,8 @@ PLAIN = ""
 # Names whose whole value is a secret. Written as `_sort` compares them: lower case, letters and digits only.
 _SECRETS: Final = frozenset(
     {
-        "token", "tokens", "accesstokens", "refreshtokens", "stoken", "jwt", "pass", "pwd", "otp", "secretkey",
-        "tmpsecretkey", "secretaccesskey", "awssecretaccesskey", "secretstring", "secretbinary", "secretvalue",
+        "secret", "credential", "token", "tokens", "accesstokens", "refreshtokens", "stoken", "jwt", "pass", "otp",
+        "secretstring", "secretbinary", "secretvalue",
         "secretdata", "signature", "signingkey", "sharedkey", "presharedkey", "psk", "encryptionkey", "masterkey",
         "plaintext", "plaintextdata", "plaintextblob", "keymaterial", "privatekeyplaintext", "cookie", "cookies",
         "setcookie", "skey", "pskey", "sessionkey", "authorization", "proxyauthorization", "authorizationdata",
@@ -57,7 +57,7 @@ _NOT_SECRET_ENDINGS: Final = (
 # (`credentials: {accessKeyId, sessionToken, expiration}`).
 _HOLDERS: Final = frozenset(
     {
-        "secret", "secrets", "credential", "credentials", "auth", "accesskey", "accesskeys", "apikey", "apikeys",
+        "secrets", "credentials", "auth", "accesskey", "accesskeys", "apikey", "apikeys",
         "authdata", "authparameters",
     }
 )  # fmt: skip
@@ -104,8 +104,8 @@ _QUOTED_NAME: Final = re.compile(r"[\"'](?P<name>[^\"'\\]{1,128})(?P<escape>\\{0
 _QUOTED_VALUE: Final = re.compile(r"\\{0,64}(?P<quote>[\"'])")
 _BARE_VALUE: Final = re.compile(r"[^\s,}\]\"'\\&]+")
 _BRACKET: Final = re.compile(r"[\[\]{}]")
-_ESCAPED_LETTER: Final = re.compile(r"\\+u00(?P<code>[3-7][0-9a-fA-F])")
-_ESCAPED_QUOTE: Final = re.compile(r"(\\+)u0022")
+_ESCAPED_LETTER: Final = re.compile(r"(?<!\\)\\++u00(?P<code>[3-7][0-9a-fA-F])")
+_ESCAPED_QUOTE: Final = re.compile(r"(?<!\\)(\\++)u0022")
 
 _MAX_REMEMBERED_NAMES: Final = 4096  # names are chosen by whoever calls the API: the memo must be bounded
 MAX_TEXT: Final = 1024 * 1024  # of an unreadable record that is kept
@@ -211,10 +211,7 @@ class Redactor:
 
         Everything after a secret's name that is not closed is taken for the secret.
         """
-        text = _ESCAPED_LETTER.sub(_letter, text)
-        text = _ESCAPED_QUOTE.sub(r'\1"', text)
-        text = self._quoted_pairs(text)
-        return self.text(text)
+        return self.text(self._quoted_pairs(_unescaped(text)))
 
     def _sort(self, key: str) -> str:
         if not key.isascii():
@@ -246,6 +243,10 @@ class Redactor:
     def _after_colons(self, text: str) -> str:
         if '"' in text or "'" in text:
             text = self._quoted_pairs(text)
+            if "u00" in text:  # "\\u0050assword": what hides nothing stays as it was written
+                plain = _unescaped(text)
+                redacted = self._quoted_pairs(plain)
+                text = text if redacted == plain else redacted
         lower = text.lower()
         if "authorization" in lower or "cookie" in lower or "token" in lower:
             text = _HEADER.sub(self._keeping, text)
@@ -316,6 +317,11 @@ def _value_span(text: str, start: int) -> tuple[int, int]:
         return start, len(text)
     bare = _BARE_VALUE.match(text, start)
     return (start, bare.end()) if bare else (start, start)
+
+
+def _unescaped(text: str) -> str:
+    r"""*text* with `\u0050` and the like as the letters that they are, at any level of backslashes; quotes too."""
+    return _ESCAPED_QUOTE.sub(r'\1"', _ESCAPED_LETTER.sub(_letter, text))
 
 
 def _letter(found: re.Match[str]) -> str:

@@ -156,10 +156,10 @@ decoded, before a rule, a log, the store or a channel sees them; in evidence and
 - A SecretId of Tencent Cloud keeps its first eight characters before its token: `AKIDz8kr[secret:0123456789abcdef]`.
   So `starts_with(userIdentity.secretId, 'AKID')` works.
 - Found by name, at any depth, without regard to case, `-` and `_`: names that are or end in `token`, `password`,
-  `passwd`, `pwd`, `passphrase`, `secretKey`, `secretAccessKey`, `privateKey`, `clientSecret`; and `authorization`,
-  `cookie`, `signature`, `kubeconfig`, `userData`, `secretString`, `plaintext`, `tokenCode`, `verifyCode` and their
+  `passwd`, `pwd`, `passphrase`, `secretKey`, `secretAccessKey`, `privateKey`, `clientSecret`; and `secret`,
+  `credential`, `authorization`, `cookie`, `signature`, `kubeconfig`, `userData`, `secretString`, `plaintext`, `tokenCode`, `verifyCode` and their
   like. Everything under such a name is replaced, numbers too.
-- `credentials`, `secret`, `accessKey`, `apiKey` and `auth` are replaced where they are text; where they are objects,
+- `credentials`, `secrets`, `accessKey`, `apiKey` and `auth` are replaced where they are text; where they are objects,
   their members are read by their own names.
 - `{{Key: DB_PASSWORD, Value: …}}` counts as a name and its value.
 - Not secrets: `NextToken`, `ClientToken`, `PageToken` and other cursors; `SecretName`, `TokenId`; true, false, 0, 1

@@ -349,7 +349,7 @@ class TencentCloudAudit:
             or (text is None and (outer.EventName, outer.EventId, outer.EventTime) != (None, None, None))
         ):
             return None
-        redacted = self._nested.redactor.text  # these are shown; somebody may have called an API named like a key
+        redacted = self._nested.text  # these are shown; somebody may have called an API named like a key
         identity = Identity(NAME, redacted(str(account)), redacted(event_id))
         return Event(identity, time=time, name=redacted(name), raw=raw, decode=self._decode)
 

@@ -158,7 +158,7 @@ def _of_text(text: str, zone: timezone) -> int | None:
 
 
 def _read_text(nested: Nested) -> Read:
-    redacted, opened = nested.redactor.text, nested.opened
+    redacted, opened = nested.text, nested.opened
 
     def read(value: Any) -> str | None:
         if value.__class__ is str:
@@ -191,7 +191,7 @@ def _read_access_key_id(nested: Nested) -> Read:
 
 
 def _read_code(nested: Nested) -> Read:
-    redacted, opened = nested.redactor.text, nested.opened
+    redacted, opened = nested.text, nested.opened
     return lambda value: (
         "0" if value in _SUCCESS else redacted(code(value if value.__class__ is str else opened(value)))
     )
