@@ -29,7 +29,7 @@ from engine.delivery import Delivered, Delivery, Outcome
 from engine.emulator import Emulator, Settings
 from engine.errors import Place
 from engine.expression import parse
-from engine.pipeline import Policy, deliver, poll
+from engine.pipeline import Policy, poll
 from engine.route import Route
 from engine.sources.tencent_cloudaudit import TencentCloudAudit
 from engine.store.sqlite import open_store

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import click
 
-from engine import kinds, ownership, packs, plugins
+from engine import kinds, packs, plugins
 from engine.delivery import Delivered, Delivery, Notifier, Outcome
 from engine.errors import ConfigurationError, Place, Problem
 from engine.expression import ExpressionFault, Lists, parse
@@ -43,8 +43,6 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
     With *dry_run* it works on a copy of the store in memory and prints what it would send. *reload* reads the
     configuration again. Raises ConfigurationError, StoreError, AlreadyRunningError.
     """
-    if trouble := ownership.check_notifiers():
-        raise ConfigurationError([Problem(Place("notifiers"), "overwritten-package", trouble)])
     settings = loaded.settings
     with ExitStack() as stack:
         store = open_configured_store(settings.store, hold=not dry_run, copy=dry_run)

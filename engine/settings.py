@@ -16,7 +16,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from engine import plugins
+from engine import packs, plugins
 from engine.errors import ConfigurationError, Place, Problem
 from engine.expression import ExpressionFault, Lists, parse
 from engine.route import Route
@@ -164,7 +164,8 @@ def load(
     notifiers = _right(data, "notifiers", NotifierSettings)
     destinations = _typed("notifiers", notifiers, document, problems)
     names = {str(entry.get("name")) for entry in _mappings(data, "notifiers")}
-    places = _check_routes(_right(data, "routes", RouteSettings), names, document, problems)
+    routes = _right(data, "routes", RouteSettings)
+    places = _check_routes(routes, names, _lists(data, routes), document, problems)
     if settings is None:
         raise ConfigurationError(problems)
     _check_spans(settings, document, problems)
@@ -297,8 +298,23 @@ def _typed(
     return typed
 
 
+def _lists(data: Mapping[str, Any], routes: Sequence[tuple[int, RouteSettings]]) -> Lists:
+    """The lists that conditions of routes may name; the rules are only read when one does."""
+    if not any(route.match and "in_" in route.match for _, route in routes):
+        return {}
+    paths = data.get("rules", Settings.model_fields["rules"].default)
+    try:
+        return packs.load([str(path) for path in paths]).lists
+    except ConfigurationError:  # reported by whoever loads the rules
+        return packs.load().lists
+
+
 def _check_routes(
-    routes: Sequence[tuple[int, RouteSettings]], names: set[str], document: Document, problems: list[Problem]
+    routes: Sequence[tuple[int, RouteSettings]],
+    names: set[str],
+    lists: Lists,
+    document: Document,
+    problems: list[Problem],
 ) -> tuple[Place, ...]:
     places = []
     for index, route in routes:
@@ -313,9 +329,9 @@ def _check_routes(
                 problems.append(document.problem(where, "unknown-notifier", message, suggestion=known))
         if route.match is not None:
             try:
-                parse(route.match, place=place, lists={})
-            except ExpressionFault as fault:
-                problems.append(document.problem(spot, "bad-expression", fault.message, offset=fault.offset))
+                parse(route.match, place=place, lists=lists)
+            except ExpressionFault as found:
+                problems += [document.problem(spot, f.code, f.message, offset=f.offset) for f in found.faults]
     return tuple(places)
 
 

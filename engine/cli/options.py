@@ -45,5 +45,14 @@ def opened_store(config: str | None, store: str | None) -> Iterator[Store]:
 
 
 def _store_of(config: str | None) -> str:
-    """The store's URL, read even where the rest of the configuration lacks its secrets at this moment."""
-    return load(Path(config) if config else config_file(), secrets_needed=False).settings.store
+    return _without_secrets(config).settings.store
+
+
+def configured_rules(config: str | None) -> list[str]:
+    """Where the configuration takes its rules from."""
+    return _without_secrets(config).settings.rules
+
+
+def _without_secrets(config: str | None) -> Loaded:
+    """The configuration, read even where its secrets are not there at this moment."""
+    return load(Path(config) if config else config_file(), secrets_needed=False)

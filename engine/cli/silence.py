@@ -8,7 +8,8 @@ import time
 
 import click
 
-from engine.cli.options import config_option, format_option, opened_store, store_option
+from engine import packs
+from engine.cli.options import config_option, configured_rules, format_option, opened_store, store_option
 from engine.cli.show import as_json, at, rows
 from engine.errors import Place, TocsinError
 from engine.expression import ExpressionFault, parse
@@ -39,7 +40,7 @@ def add(match: str, span: str, comment: str, author: str | None, config: str | N
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--for") from None
     try:
-        parse(match, place=Place("MATCH"), lists={})
+        parse(match, place=Place("MATCH"), lists=packs.load(configured_rules(config)).lists)
     except ExpressionFault as fault:
         raise click.BadParameter(f"{fault.message}, at character {fault.offset + 1}", param_hint="MATCH") from None
     now = time.time()

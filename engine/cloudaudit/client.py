@@ -34,8 +34,8 @@ from engine.cloudaudit.errors import BrokenAnswerError, CloudAuditError, PagingE
 from engine.cloudaudit.pace import Pace
 from engine.cloudaudit.roles import CvmRole
 from engine.cloudaudit.transport import DEADLINE, LARGEST_ANSWER, Signature, Transport
+from engine.coverage import Coverage
 from engine.event import Record
-from engine.sources import Coverage
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from engine.cloudaudit.answers import Track
-from engine.sources import Coverage
+from engine.coverage import Coverage
 
 
 def coverage(tracks: Iterable[Track]) -> Coverage:

@@ -157,8 +157,8 @@ decoded, before a rule, a log, the store or a channel sees them; in evidence and
   So `starts_with(userIdentity.secretId, 'AKID')` works.
 - Found by name, at any depth, without regard to case, `-` and `_`: names that are or end in `token`, `password`,
   `passwd`, `pwd`, `passphrase`, `secretKey`, `secretAccessKey`, `privateKey`, `clientSecret`; and `secret`,
-  `credential`, `authorization`, `cookie`, `signature`, `kubeconfig`, `userData`, `secretString`, `plaintext`, `tokenCode`, `verifyCode` and their
-  like. Everything under such a name is replaced, numbers too.
+  `credential`, `authorization`, `cookie`, `signature`, `kubeconfig`, `userData`, `secretString`, `plaintext`,
+  `tokenCode`, `verifyCode` and their like. Everything under such a name is replaced, numbers too.
 - `credentials`, `secrets`, `accessKey`, `apiKey` and `auth` are replaced where they are text; where they are objects,
   their members are read by their own names.
 - `{{Key: DB_PASSWORD, Value: …}}` counts as a name and its value.

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from engine.coverage import Coverage
 from engine.event import Cursor, Page
 
 
@@ -48,15 +49,6 @@ class Source(Protocol):
         ...
 
     def close(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Coverage:
-    """Whether every write event of the account is delivered somewhere; *reason* is one sentence for a person."""
-
-    covered: bool
-    reason: str
-    by: tuple[str, ...] = ()  # names of the tracking sets that cover all of them
 
 
 @dataclass(frozen=True, slots=True)

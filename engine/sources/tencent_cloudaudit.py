@@ -21,8 +21,9 @@ from engine.cloudaudit.clock import Clock
 from engine.cloudaudit.credentials import CredentialsFile, Environment, Provider
 from engine.cloudaudit.parameters import MAX_RESULTS
 from engine.cloudaudit.roles import ROLE_ARN, SESSION_NAME, AssumeRole, CvmRole
+from engine.coverage import Coverage
 from engine.event import Cursor, Page, Record
-from engine.sources import Coverage, SourcePlugin
+from engine.sources import SourcePlugin
 
 log = structlog.get_logger(__name__)
 

@@ -30,9 +30,9 @@ def test_anything_is_read_or_refused_with_a_reason(text: bytes | str) -> None:
     try:
         value = loads(text)
     except DecodeError as error:
-        assert str(error)
-    else:
-        json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+        value = str(error)
+
+    assert json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -41,7 +42,7 @@ def test_a_field_below_another_has_a_parent_that_is_an_object(name: str) -> None
 @pytest.mark.parametrize("name", MODULES)
 def test_norm_gives_the_documented_types_and_no_other_fields(name: str) -> None:
     python_types = {"string": str, "integer": int, "boolean": bool}
-    samples = (
+    samples: tuple[dict[str, Any], ...] = (
         {},
         {"eventName": 5, "eventTime": "2026-01-01T00:00:00Z", "userIdentity": {"type": True, "accountId": 7}},
         {"eventName": ["x"], "sourceIPAddress": "203.0.113.7", "awsRegion": 1, "eventRegion": 1, "eventSource": None},
