@@ -192,8 +192,12 @@ class AwsCloudTrail:
         """The raw record as text for people: valid JSON where it was, secrets replaced."""
         return self._nested.raw(without_bom(raw))
 
+    def field(self, name: str, value: Any) -> Any:
+        """One top-level field of a record by itself, as `decode` would give it; None where it is absent."""
+        return None if value is None else next(iter(self._nested.redacted({name: value}).values()))
+
     def norm(self, fields: Fields) -> dict[str, Any]:
-        """The `norm` object of *fields*."""
+        """The `norm` object of *fields*, which need to hold no more than the fields named in NORM_READS."""
         identity = _members(fields, "userIdentity")
         norm = (
             ("action", text_of(fields.get("eventName"))),
@@ -260,6 +264,12 @@ class AwsCloudTrail:
         fields: Fields = self._nested.redacted({name: item for name, item in value.items() if item is not None})
         fields["norm"] = self.norm(fields)
         return fields
+
+
+NORM_READS: Final = (
+    "eventName", "eventSource", "errorCode", "errorMessage", "responseElements", "userIdentity", "recipientAccountId",
+    "awsRegion", "sourceIPAddress", "eventTime", "additionalEventData",
+)  # fmt: skip
 
 
 def build(redaction_key: bytes) -> AwsCloudTrail:

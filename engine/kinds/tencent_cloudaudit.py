@@ -305,6 +305,13 @@ class TencentCloudAudit:
         """The raw record as text for people: valid JSON where it was, secrets replaced."""
         return self._nested.raw(without_bom(raw))
 
+    def field(self, name: str, value: Any) -> Any:
+        """One top-level field of an inner event by itself, as `decode` would give it; None where it is absent."""
+        read = self.readers.get(name)
+        if read is not None:
+            return read(value)
+        return None if value is None else next(iter(self._nested.opened({name: value}).values()))
+
     def norm(self, fields: Fields) -> dict[str, Any]:
         """The `norm` object of *fields*, which need to hold no more than the fields named in NORM_READS."""
         identity = fields.get("userIdentity") or {}

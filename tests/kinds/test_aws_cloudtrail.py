@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.event import Fields, Record
+from engine.kinds.aws_cloudtrail import NORM_READS
 from tests.kinds.samples import AWS
 
 RECORD: dict[str, Any] = {
@@ -66,6 +67,14 @@ def test_a_record_keeps_its_names_and_types() -> None:
         "time": 1767225605,
         "mfa": False,
     }
+
+
+def test_each_field_can_be_read_by_itself() -> None:
+    sample = {**RECORD, "newToken": "x" * 9, "additionalEventData": {"MFAUsed": "Yes"}}
+    whole = AWS.view(sample)
+
+    assert all(AWS.field(name, value) == whole.get(name) for name, value in sample.items())
+    assert AWS.norm({name: whole[name] for name in NORM_READS if name in whole}) == whole["norm"]
 
 
 @pytest.mark.parametrize(
