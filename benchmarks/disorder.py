@@ -31,6 +31,7 @@ from engine.errors import Place
 from engine.expression import parse
 from engine.pipeline import Policy, poll
 from engine.route import Route
+from engine.sending import deliver
 from engine.sources.tencent_cloudaudit import TencentCloudAudit
 from engine.store.sqlite import open_store
 

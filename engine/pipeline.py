@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 
-from engine.alert import Alert, Fault, Match
+from engine.alert import Fault, Match
 from engine.correlate import raise_alert
 from engine.dedup import Reason, Told, decide
 from engine.errors import DecodeError

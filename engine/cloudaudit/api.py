@@ -41,6 +41,11 @@ SHORTEST_SECRET = 8  # characters; real ones have 32 and more, and a shorter tex
 A = TypeVar("A", bound=Answer)
 
 
+# Without this, stamina prints each retry, through structlog's default, on stdout: that is for data. A retry that ends
+# well is nobody's business, and one that does not ends in an error that says why.
+stamina.instrumentation.set_on_retry_hooks([])
+
+
 class Api:
     """Asks actions of one service and version. Safe to share between threads."""
 

@@ -1,0 +1,218 @@
+"""
+What must be so for a rule to match: necessary conditions, each on one path, read off its expression.
+
+An expression becomes conjunctions of tests, of which one must hold as a whole (disjunctive normal form). A test is any
+part of the expression that reads a single path, whatever it does with it; what reads more is taken to hold. The
+promise, which the index relies on: if every conjunction has a test that fails, then the expression is false *and
+raises nothing*. A part that may raise (by the types that the kind promises) therefore ends what can be used of a
+conjunction, since whatever stands behind it is only reached if it does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from engine import functions
+from engine.errors import EvaluationError
+from engine.event import SEPARATOR, View
+from engine.expression import Expression, Node, children
+from engine.matching.codegen import literal_texts, truth_of
+from engine.matching.reads import path_of, reads
+
+Types = Mapping[str, str]  # path -> "string", "integer", "boolean", "array", "object": what a kind promises of it
+
+MAX_CONJUNCTIONS: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """
+    A condition on the value of one path. *values*, if known, are the texts (case-folded) of which it must be one,
+    where it is a text or null at all; *key* is equal where two tests ask the same.
+    """
+
+    path: str
+    key: str
+    values: frozenset[str] | None = field(compare=False)
+    expression: Expression = field(compare=False, repr=False)
+    node: Node = field(compare=False, repr=False)
+    positive: bool = field(compare=False, default=True)
+
+    def passing(self) -> Callable[[Any], bool]:
+        """A function of a value of the path: False only where the part of the rule is false and raises nothing."""
+        simple = _simple(self.node, self.positive)
+        if simple is not None:
+            return simple
+        holds, names, positive = truth_of(self.expression, self.node), self.path.split(SEPARATOR), self.positive
+
+        def passes(value: Any) -> bool:
+            for name in reversed(names):
+                value = {name: value}
+            try:
+                return holds(View(value)) is positive
+            except EvaluationError:
+                return True
+
+        return passes
+
+
+Conjunction = tuple[Test, ...]
+
+
+def necessary(expression: Expression, types: Types) -> tuple[Conjunction, ...]:
+    """The conjunctions of which one must hold; an empty one always does: such a rule is asked of every event."""
+    return tuple(_Reader(expression, types).necessary(expression.tree, positive=True))
+
+
+class _Reader:
+    def __init__(self, expression: Expression, types: Types) -> None:
+        self._expression = expression
+        self._types = types
+
+    def necessary(self, node: Node, *, positive: bool) -> list[Conjunction]:
+        kind = node["type"]
+        if kind == "not_expression":
+            return self.necessary(node["children"][0], positive=not positive)
+        if kind not in ("and_expression", "or_expression"):
+            return [self._test(node, positive)]
+        test = self._test(node, positive)
+        if test:
+            return [test]
+        first, second = node["children"]
+        if (kind == "and_expression") is not positive:
+            either = self.necessary(first, positive=positive) + self.necessary(second, positive=positive)
+            return either if len(either) <= MAX_CONJUNCTIONS and () not in either else [()]
+        before = self.necessary(first, positive=positive)
+        if may_raise(first, self._types):
+            return before
+        after = self.necessary(second, positive=positive)
+        if len(before) * len(after) > MAX_CONJUNCTIONS:
+            return min(before, after, key=len)
+        return [one + other for one in before for other in after]
+
+    def _test(self, node: Node, positive: bool) -> Conjunction:
+        """The test that *node* is; none if it reads more than one path, or no one in particular."""
+        paths = reads(node)
+        if paths is None or len(paths) != 1:
+            return ()
+        (path,) = paths
+        text = self._expression.text[node["start"] : node["end"]] if "start" in node else repr(node)
+        values = self._values(node, positive)
+        return (Test(path, f"{positive:d}{text}", values, self._expression, node, positive),)
+
+    def _values(self, node: Node, positive: bool) -> frozenset[str] | None:
+        """The texts, case-folded, of which the path must hold one for *node* to be true (or, not *positive*, false)."""
+        kind, below = node["type"], node["children"]
+        if kind == "not_expression":
+            return self._values(below[0], not positive)
+        if kind in ("and_expression", "or_expression"):
+            first, second = self._values(below[0], positive), self._values(below[1], positive)
+            if (kind == "and_expression") is positive:
+                return second if first is None else first
+            return None if first is None or second is None else first | second
+        if kind == "comparator":
+            if node["value"] != ("eq" if positive else "ne"):
+                return None
+            for one, other in (below, reversed(below)):
+                if _is_text(other) and _folds(one):
+                    return frozenset((other["value"].casefold(),))
+            return None
+        if kind != "function_expression" or not positive:
+            return None
+        if node["value"] == "contains" and _folds(below[1]):
+            texts = literal_texts(below[0], at_root=True)
+            return None if texts is None else frozenset(text.casefold() for text in texts)
+        if node["value"] == "in_list" and _folds(below[0]) and _is_text(below[1]):
+            return self._expression.lists.get(below[1]["value"])
+        return None
+
+
+def _is_text(node: Node) -> bool:
+    return node["type"] == "literal" and isinstance(node["value"], str)
+
+
+def _folds(node: Node) -> bool:
+    """A path, or lower() of one: what it equals tells the case-folded text that stands there."""
+    if node["type"] == "function_expression" and node["value"] == "lower":
+        node = node["children"][0]
+    return path_of(node) is not None
+
+
+def _simple(node: Node, positive: bool) -> Callable[[Any], bool] | None:
+    """The commonest tests without compiling anything: is, or is not, a text."""
+    if node["type"] != "comparator" or node["value"] not in ("eq", "ne"):
+        return None
+    for one, other in (node["children"], reversed(node["children"])):
+        if _is_text(other) and path_of(one) is not None:
+            text = other["value"]
+            if (node["value"] == "eq") is positive:
+                return lambda value: value == text
+            return lambda value: value != text
+    return None
+
+
+# --- what may raise ---------------------------------------------------------------------------------------------------
+
+# Functions that raise nothing but for the types of their arguments, and what they give (null aside).
+_TOTAL: Final = {
+    "starts_with": "boolean", "ends_with": "boolean", "contains": "boolean", "in_list": "boolean", "glob": "boolean",
+    "matches": "boolean", "in_cidr": "boolean", "lower": "string", "upper": "string", "length": "number",
+    "to_string": "string", "type": "string", "to_number": "number", "json": None, "not_null": None, "to_array": "array",
+}  # fmt: skip
+_JSON_TYPES: Final = {str: "string", bool: "boolean", int: "number", float: "number", list: "array", dict: "object"}
+
+
+def may_raise(node: Node, types: Types) -> bool:
+    """Whether evaluating *node* on an event of these *types* might be an EvaluationError; rather yes than no."""
+    kind = node["type"]
+    if any(may_raise(child, types) for child in children(node)):
+        return True
+    if kind == "comparator" and node["value"] not in ("eq", "ne"):
+        left, right = (_type(child, types) for child in node["children"])
+        return left is None or left != right
+    if kind == "function_expression":
+        return not _safe_call(node, types)
+    return False
+
+
+def _safe_call(node: Node, types: Types) -> bool:
+    name, given = node["value"], node["children"]
+    if name not in _TOTAL:
+        return False
+    for child, allowed in zip(given, functions.wanted(name, len(given)), strict=True):
+        if allowed and _type(child, types) not in allowed and not _is_networks(name, child):
+            return False
+    if name == "contains":
+        return _type(given[0], types) == "array" or _type(given[1], types) == "string"
+    if name == "in_list":  # a list may hold what no list of names can
+        return _type(given[0], types) != "array"
+    if name in ("matches", "glob"):
+        return _is_text(given[1])  # checked when the rule was loaded
+    return name != "in_cidr" or given[1]["type"] == "literal" or _is_networks(name, given[1])
+
+
+def _is_networks(name: str, node: Node) -> bool:
+    return name == "in_cidr" and (
+        node["type"] == "literal" or (node["type"] == "multi_select_list" and all(map(_is_text, node["children"])))
+    )
+
+
+def _type(node: Node, types: Types) -> str | None:
+    """The JSON type that *node* gives where it gives anything but null; None if that cannot be told."""
+    kind = node["type"]
+    if kind == "literal":
+        return _JSON_TYPES.get(type(node["value"]))
+    if kind in ("comparator", "not_expression"):
+        return "boolean"
+    if kind in ("multi_select_list", "projection", "filter_projection", "value_projection", "flatten"):
+        return "array"
+    if kind == "function_expression":
+        return _TOTAL.get(node["value"])
+    if kind == "or_expression":
+        first, second = (_type(child, types) for child in node["children"])
+        return first if first == second else None
+    path = path_of(node)
+    found = types.get(path) if path is not None else None
+    return "number" if found == "integer" else found
