@@ -7,10 +7,10 @@ to try again. Library retries are off.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel
 
@@ -40,9 +40,15 @@ class TryLater:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """It will never be taken as it is: wrong token, unknown channel, HTTP 4xx. *reason* holds no secret, no URL."""
+    """
+    It will never be taken as it is: wrong token, unknown channel, HTTP 4xx. *reason* holds no secret, no URL.
+
+    *permanent*: not this message is wrong but the destination, and it takes none until a person mends it. Two
+    refusals with the same reason are equal: this says what to do about it, not what was said.
+    """
 
     reason: str
+    permanent: bool = field(default=False, compare=False)
 
 
 Outcome = Delivered | TryLater | Refused
@@ -58,6 +64,24 @@ class Delivery:
     attempt: int = 1  # this one, from 1
     earlier_ambiguous: bool = False  # an earlier attempt may have arrived
     queued: float = 0.0  # when it was queued, epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at: fine, wrong (with what to do), or (*fine* None) not to be known from here."""
+
+    fine: bool | None
+    what: str  # one sentence, without secrets
+    to_do: str = ""
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A notifier that can look at its destination without telling it anything."""
+
+    def check(self) -> Sequence[Finding]:
+        """What is right and wrong with the destination; nothing that anybody there would see. Never raises."""
+        ...
 
 
 class Notifier(Protocol):

@@ -7,6 +7,9 @@ What can go wrong, whose fault it is, and with which exit code the program ends 
     ├── SourceError            the cloud's API gave no answer that can be used            69
     │   └── SourceRefusedError   … and asking again will not help: keys, permissions
     ├── StoreError             disk, database                                             74
+    │   ├── StoreFullError         … no space is left; it goes on when there is some again
+    │   ├── StoreFatalError        … the disk did not take what was written: end, start again, read again
+    │   └── StoreDamagedError      … the file is no database any more, or a broken one
     ├── AlreadyRunningError    another process holds this store                           75
     └── DecodeError            a record is not an event; it is quarantined, never dropped  1
 
@@ -92,6 +95,23 @@ class StoreError(TocsinError):
     """The store cannot be read or written: disk full, damaged file, no connection."""
 
     exit_code = 74
+
+
+class StoreFullError(StoreError):
+    """No space is left for the store. What was committed stays good, and it goes on once there is space."""
+
+
+class StoreFatalError(StoreError):
+    """
+    fsync failed: what the kernel holds for this file cannot be trusted any more, and a second fsync would lie.
+
+    The process must end, and read again what it had not committed (sqlite.org/howtocorrupt.html; the PostgreSQL
+    project's "fsyncgate" of 2018).
+    """
+
+
+class StoreDamagedError(StoreError):
+    """The file is not a database, or its pages contradict each other."""
 
 
 class AlreadyRunningError(TocsinError):

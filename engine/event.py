@@ -77,9 +77,17 @@ class View(dict[str, Any]):
         value = self[path] = walked(self.whole, path.split(SEPARATOR))
         return value
 
-    def get(self, name: str, default: Any = None) -> Any:  # the interpreter asks a mapping by `get`
-        """The value of the field called *name*; None where it is absent, whatever *default* says."""
+    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]  # names only; no overloads
+        """The value of a field, for the interpreter, which asks mappings by `get` and gives no *default*."""
         return self[name]
+
+
+class UniformView(View):
+    """A View of fields that came from a kind's decode, so that every value has the type which that documents."""
+
+    __slots__ = ()
+
+    uniform: ClassVar[bool] = True
 
 
 def walked(value: Any, names: Iterable[str]) -> Any:
@@ -136,7 +144,7 @@ class Event:
     def fields(self) -> Fields:
         """The whole event. Raises DecodeError if the bytes turn out not to be one after all."""
         if self._fields is None:
-            self._fields = self._decode(self.raw)
+            self._fields = self._decode(self.raw) if self._view is None else self._view.whole
         return self._fields
 
     @property

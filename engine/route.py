@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +13,16 @@ from engine.expression import Expression
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The first route whose condition holds takes the alert; with *go_on* the next ones are asked as well."""
+    """
+    The first route whose condition holds takes the alert; with *go_on* the next ones are asked as well.
+
+    *then* are its next destinations, in this order: each is told when the one before did not get a critical alert.
+    """
 
     to: tuple[str, ...]
     match: Expression | None = None  # over `view(alert)`; None takes everything
     go_on: bool = False
+    then: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +70,34 @@ def destinations(alert: Alert, routes: Sequence[Route], mutes: Iterable[Mute]) -
         if _holds(mute.match, seen, otherwise=False):
             return Routing(silenced_by=mute.id)
     chosen: dict[str, str] = {}
+    for why, route in _taking(seen, routes):
+        for name in route.to:
+            chosen.setdefault(name, why)
+    return Routing(tuple(chosen.items()))
+
+
+def next_destination(
+    alert: Alert, routes: Sequence[Route], failed: str, tried: Collection[str]
+) -> tuple[str, str] | None:
+    """
+    Who is told of *alert* when *failed* did not get it, and by which route: the first of `then`, in the routes that
+    named *failed*, that is not among *tried*. None when there is none left.
+    """
+    for why, route in _taking(view(alert), routes):
+        if failed in route.to or failed in route.then:
+            for name in route.then:
+                if name != failed and name not in tried:
+                    return name, why
+    return None
+
+
+def _taking(seen: dict[str, Any], routes: Sequence[Route]) -> Iterator[tuple[str, Route]]:
+    """The routes that take the alert, each with what it says about itself."""
     for number, route in enumerate(routes, start=1):
         if route.match is None or _holds(route.match, seen, otherwise=True):
-            why = f"route {number}" + (f": {route.match.text}" if route.match else "")
-            for name in route.to:
-                chosen.setdefault(name, why)
+            yield f"route {number}" + (f": {route.match.text}" if route.match else ""), route
             if not route.go_on:
-                break
-    return Routing(tuple(chosen.items()))
+                return
 
 
 def _holds(condition: Expression, seen: dict[str, Any], *, otherwise: bool) -> bool:

@@ -31,7 +31,16 @@ class SecondLook(StrictModel):
     span: Duration = timedelta(hours=24)
 
 
-class SourceSettings(StrictModel):
+class _Entry(StrictModel):
+    """A source or a notifier; the keys of its type, secrets among them, are never shown from here."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{key}={getattr(self, key)!r}' for key in type(self).model_fields)})"
+
+    __str__ = __repr__
+
+
+class SourceSettings(_Entry):
     """One account to watch. Keys not listed here belong to the source's type."""
 
     model_config = ConfigDict(extra="allow")
@@ -43,7 +52,7 @@ class SourceSettings(StrictModel):
     second_look: SecondLook = SecondLook()
 
 
-class NotifierSettings(StrictModel):
+class NotifierSettings(_Entry):
     """One destination. Keys not listed here belong to the notifier's type."""
 
     model_config = ConfigDict(extra="allow")
@@ -94,6 +103,9 @@ class Settings(StrictModel):
 
 
 Entry = TypeVar("Entry", SourceSettings, NotifierSettings, RouteSettings)
+
+
+MISSING = "(missing)"  # stands in for a secret that is not there, while the rest is checked
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +254,7 @@ def _secret(
             missing = f"the file {name} cannot be read: {type(error).__name__}"
     if not found:
         problems.append(document.problem(loc, "missing-secret", missing))
-        return "missing"
+        return MISSING
     secrets.add(found)
     return found
 
@@ -294,7 +306,10 @@ def _typed(
             typed[entry.name] = plugin.settings.model_validate(entry.model_extra or {})
         except ValidationError as error:
             also = tuple(type(entry).model_fields)
-            problems += problems_of(error, document, plugin.settings, prefix=loc, also_known=also)
+            found = problems_of(error, document, plugin.settings, prefix=loc, also_known=also)
+            # A value that is missing is reported as such already; what its stand-in breaks is only a consequence.
+            missing = MISSING in (entry.model_extra or {}).values()
+            problems += [one for one in found if not missing or one.code in ("unknown-key", "missing-key")]
     return typed
 
 

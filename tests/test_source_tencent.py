@@ -218,6 +218,7 @@ def test_the_environment_is_a_source_of_keys(credentials: Any, monkeypatch: pyte
         {"role_arn": "arn:aws:iam::1:role/x"},
         {"role_session_name": "a b"},
         {"proxy": "socks5://host"},
+        {"ca_file": "missing.pem"},
         {"page_size": 0},
         {"page_size": 51},
         {"page_size": "50"},

@@ -69,8 +69,10 @@ def connection_options(command: F) -> F:
         click.option("--role-arn", metavar="ARN", help="Assume this role first (another account's)."),
         click.option("--external-id", metavar="ID", help="External id for --role-arn."),
         click.option("--endpoint", metavar="URL", help="Host or URL in place of the site's."),
-        click.option("--site", type=click.Choice(["cn", "intl"]), default="cn", show_default=True),
-        click.option("--region", default="ap-guangzhou", show_default=True),
+        click.option(
+            "--site", type=click.Choice(["cn", "intl"]), default="cn", show_default=True, help="China or international."
+        ),
+        click.option("--region", default="ap-guangzhou", show_default=True, help="Region that is asked."),
     ):
         command = option(command)
     return command

@@ -151,7 +151,7 @@ class Transport:
         self._signature: Signature = signature
         self._deadline = deadline
         self._largest = largest
-        self._opener = opener or (lambda: wire.Wire(ca_file=ca_file, proxy=proxy))
+        self._opener = opener or (lambda: _wire(ca_file, proxy))
         self._lock = Lock()
         self._client: httpx.Client | None = None
 
@@ -240,6 +240,13 @@ class Transport:
             return float(text)
         moment = http_date(text)
         return None if moment is None else max(0.0, moment - self._clock.now())
+
+
+def _wire(ca_file: str | None, proxy: str | None) -> httpx.BaseTransport:
+    try:
+        return wire.Wire(ca_file=ca_file, proxy=proxy)
+    except OSError as error:  # ssl.SSLError is one
+        raise UnreachableError(f"the CA file {ca_file} cannot be read: {error.strerror or error}") from None
 
 
 def _capped(chunks: Iterable[bytes], largest: int) -> bytes:

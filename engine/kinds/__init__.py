@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Protocol
 
-from engine.event import Event, Fields, Quarantined, Record
+from engine.event import SEPARATOR, Event, Fields, Quarantined, Record
 
 JsonType = Literal["string", "integer", "number", "boolean", "object", "array", "any"]
 
@@ -77,6 +77,27 @@ MODULES: Mapping[str, str] = {
     "tencent.cloudaudit": "engine.kinds.tencent_cloudaudit",
     "aws.cloudtrail": "engine.kinds.aws_cloudtrail",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """What the matcher may count on in events of a kind, and what it pays for looking."""
+
+    types: Mapping[str, str]  # path, its names joined by SEPARATOR -> the type that every value of it has
+    name_path: str  # the path of the event's name
+    aliases: Mapping[str, str]  # other paths that hold the same text
+    costs: Mapping[str, int]  # of the first name of a path, or of a whole path: 0 is cheap
+
+    def cost(self, path: str) -> int:
+        return self.costs.get(path, self.costs.get(path.partition(SEPARATOR)[0], 9))
+
+
+def schema(name: str) -> Schema:
+    """The Schema of the kind called *name*; of an unknown one, that nothing is promised."""
+    if name not in MODULES:
+        return Schema({}, "eventName", {}, {})
+    found: Schema = import_module(MODULES[name]).SCHEMA
+    return found
 
 
 def kind(name: str, *, redaction_key: bytes) -> Kind:

@@ -67,7 +67,7 @@ def readers(rows: Iterable[Row], nested: Nested) -> dict[str, Read]:
         else:
             tops[top] = row
     return {
-        top: _object(readers(below[top], nested), nested) if top in below else row.reader.read(nested)
+        top: ObjectReader(readers(below[top], nested), nested) if top in below else row.reader.read(nested)
         for top, row in tops.items()
     }
 
@@ -234,22 +234,22 @@ def _items(value: Any) -> list[Any] | None:
     return value if isinstance(value, list) else [value]
 
 
-def _object(members: dict[str, Read], nested: Nested) -> Read:
-    """An object of documented members; what is not documented is opened, what is no object stands under `text`."""
-    others = nested.opened
+class ObjectReader:
+    """Reads an object of documented members; those that are not documented are opened as they are."""
 
-    def read(value: Any) -> dict[str, Any] | None:
-        if isinstance(value, str):
-            if value in _NOTHING:
-                return None
-            inner = container(value)
-            value = {"text": value} if inner is None else inner
+    __slots__ = ("_others", "members")
+
+    def __init__(self, members: dict[str, Read], nested: Nested) -> None:
+        self.members = members
+        self._others = nested.opened
+
+    def __call__(self, value: Any) -> dict[str, Any] | None:
+        value = self.raw(value)
         if value is None:
             return None
-        if not isinstance(value, dict):
-            value = {"text": text_of(value)}
         result = {}
         rest = None
+        members = self.members
         for name, item in value.items():
             reader = members.get(name)
             if reader is not None:
@@ -261,10 +261,19 @@ def _object(members: dict[str, Read], nested: Nested) -> Read:
                     rest = {}
                 rest[name] = item
         if rest:
-            result.update(others(rest))
+            result.update(self._others(rest))
         return result
 
-    return read
+    def raw(self, value: Any) -> dict[str, Any] | None:
+        """The members before they are read: an object, also in JSON text; what is none stands under `text`."""
+        if value.__class__ is dict or value is None:
+            return value
+        if isinstance(value, str):
+            if value in _NOTHING:
+                return None
+            inner = container(value)
+            value = {"text": value} if inner is None else inner
+        return value if isinstance(value, dict) else {"text": text_of(value)}
 
 
 _NOTHING: Final = (None, "", "null")

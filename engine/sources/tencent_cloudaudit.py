@@ -7,6 +7,7 @@ all of its pages; neighbouring slices share their edge, because whether the API'
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -73,6 +74,16 @@ class Settings(BaseModel):
     def _is_session_name(cls, value: str) -> str:
         if not SESSION_NAME.fullmatch(value):
             raise ValueError("a session's name is 2 to 128 letters, digits and _+=,.@-")
+        return value
+
+    @field_validator("ca_file")
+    @classmethod
+    def _is_ca_file(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                ssl.create_default_context(cafile=value)
+            except OSError as error:  # ssl.SSLError is one
+                raise ValueError(f"{value} is no file of certificates: {error.strerror or error}") from None
         return value
 
     @field_validator("proxy")

@@ -17,6 +17,7 @@ from engine.alert import Alert, Fault
 from engine.dedup import Told
 from engine.delivery import Delivery
 from engine.event import Cursor, Event, Identity, Quarantined
+from engine.rule import Severity
 
 DeliveryState = Literal["queued", "sending", "retry", "delivered", "refused", "ambiguous", "dead", "dropped"]
 OPEN_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "retry", "ambiguous")
@@ -54,6 +55,8 @@ class Queued:
     receipt: str
     title: str = ""
     severity: str = ""
+    escalated_from: str = ""  # the delivery whose alert this one carries on
+    cause: str = ""  # why it was queued, where that is not the route
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,35 @@ class Attempt:
     state: DeliveryState
     reason: str
     receipt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Breaker:
+    """A destination that takes nothing until a person mends it: its deliveries wait, one is tried at *probe_at*."""
+
+    destination: str
+    since: float
+    probe_at: float
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """
+    Whether every match ended in exactly one recorded outcome.
+
+    *matches* is counted where matches are found, *outcomes* is what the verdicts say; *untold* are verdicts "alert"
+    without any delivery.
+    """
+
+    matches: int
+    outcomes: Mapping[str, int]
+    untold: int
+
+    @property
+    def imbalance(self) -> int:
+        """0 when it adds up."""
+        return abs(self.matches - sum(self.outcomes.values())) + self.untold
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +130,7 @@ class SourceState:
     last_error_at: float | None
     last_second_look: float | None
     events: int  # new ones, since the store was made
+    last_event: float | None = None  # when a new one last came, or when the watch began
 
 
 class Transaction(Protocol):
@@ -121,7 +154,13 @@ class Transaction(Protocol):
         """A row in the outbox; nothing happens if *delivery_id* is known already."""
         ...
 
-    def record(self, verdicts: Iterable[Verdict], at: float) -> None: ...
+    def record(self, verdicts: Iterable[Verdict], at: float, *, matches: int | None = None) -> None:
+        """
+        The verdicts of *matches* matches (as many as there are verdicts, unless it is said): both sides of the ledger.
+
+        A verdict that is known already changes nothing, and neither does its match.
+        """
+        ...
 
     def save_faults(self, faults: Iterable[Fault], at: float) -> None:
         """One row per (rule, message), counted; the latest event is kept as the example."""
@@ -146,6 +185,10 @@ class Store(Protocol):
     def close(self) -> None: ...
 
     # how sources are doing
+    def rewind(self, source: str, cursor: Cursor) -> None:
+        """The cursor goes back to *cursor* if it is later: what lies between is read again, and known by its ids."""
+        ...
+
     def source_state(self, source: str) -> SourceState: ...
     def source_failed(self, source: str, error: str, at: float) -> None: ...
 
@@ -178,6 +221,35 @@ class Store(Protocol):
         """
         ...
 
+    def break_destination(self, destination: str, reason: str, at: float, probe_at: float) -> bool:
+        """Nothing is claimed for *destination* before *probe_at*. True when it was whole until now."""
+        ...
+
+    def mend_destination(self, destination: str) -> bool:
+        """It takes messages again. True when it was broken until now."""
+        ...
+
+    def postpone_probe(self, destination: str, probe_at: float) -> None:
+        """The probe told nothing: the next one is at *probe_at*. Nothing happens where nothing is broken."""
+        ...
+
+    def breakers(self) -> list[Breaker]: ...
+
+    def escalate(self, delivery_id: str, to: tuple[str, str] | None, at: float, cause: str) -> bool:
+        """
+        The alert of *delivery_id* goes on to (delivery id, destination), due *at*; None: there is nowhere to go.
+
+        Each delivery is escalated once: False when it was before, or when *to* is queued already.
+        """
+        ...
+
+    def overdue(self, before: float, *, severity: Severity, limit: int = 100) -> list[Queued]:
+        """
+        Deliveries of alerts at least so severe that were not escalated yet and that ended badly, wait since *before*,
+        or wait for a broken destination.
+        """
+        ...
+
     def next_due(self, destination: str) -> float | None: ...
     def requeue(self, delivery_id: str, at: float) -> bool: ...
     def drop(self, delivery_id: str, at: float, reason: str) -> bool: ...
@@ -198,6 +270,28 @@ class Store(Protocol):
         """`events`, `matches`, `alerts`, `faults`, `quarantined`, `verdict.<outcome>`, `delivery.<state>`."""
         ...
 
+    def ledger(self) -> Ledger: ...
+
+    def faults_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        """Rules that broke after *at*: how often they ever did, and their latest message."""
+        ...
+
+    def quarantined_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        """Sources with records quarantined after *at*: how many, and the reason for the latest."""
+        ...
+
+    def ended_badly_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        """Destinations with deliveries dead or refused after *at*: how many, and the reason of the latest."""
+        ...
+
+    def last_raised(self, rule_id: str) -> float | None:
+        """When the rule's latest alert was created."""
+        ...
+
+    def last_delivered(self, rule_id: str) -> float | None:
+        """When an alert of the rule last reached a destination."""
+        ...
+
     def deliveries_open(self) -> tuple[int, float | None]:
         """How many deliveries have not ended, and when the oldest of them was queued."""
         ...
@@ -211,6 +305,21 @@ class Store(Protocol):
     def expire_silence(self, silence_id: str, at: float) -> bool: ...
 
     # upkeep
+    def mark(self, name: str, at: float | None = None) -> float | None:
+        """The moment remembered under *name*, after setting it to *at* if that is given."""
+        ...
+
+    def shift_clock(self, step: float, now: float) -> None:
+        """
+        The wall clock was set by *step* seconds, to *now*: what waits keeps waiting as long as it would have, and
+        nothing was told, polled or looked at in the future.
+        """
+        ...
+
+    def probe(self) -> None:
+        """Write something and forget it. Raises StoreError when the store cannot be written."""
+        ...
+
     def redaction_key(self) -> bytes:
         """32 random bytes, made once per store, so that equal secrets give equal tokens across restarts."""
         ...

@@ -8,6 +8,7 @@ A lock file, not the database, keeps a second service out, so that `tocsin why` 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -25,12 +26,23 @@ from engine import alert as alerts_
 from engine.alert import Alert, Fault
 from engine.dedup import Told
 from engine.delivery import Delivery
-from engine.errors import AlreadyRunningError, ConfigurationError, Place, Problem, StoreError
+from engine.errors import (
+    AlreadyRunningError,
+    ConfigurationError,
+    Place,
+    Problem,
+    StoreDamagedError,
+    StoreError,
+    StoreFatalError,
+    StoreFullError,
+)
 from engine.event import Cursor, Event, Identity, Quarantined
 from engine.rule import Severity
 from engine.store import (
     Attempt,
+    Breaker,
     DeliveryState,
+    Ledger,
     Queued,
     SeenEvent,
     Silence,
@@ -39,8 +51,12 @@ from engine.store import (
 )
 
 BUSY_SECONDS = 30.0
+CHECKED_BYTES = 256 * 2**20  # quick_check reads the whole file: a second or two for so much
 FUTURE_SECONDS = 90 * 86400.0  # no event can be asked for longer than this
-_QUEUED = ("id", "alert_id", "destination", "state", "attempts", "due", "created", "updated", "reason", "receipt")
+_QUEUED = (
+    "escalated_from",
+    "cause",
+)
 _SELECT_QUEUED = f"SELECT o.{', o.'.join(_QUEUED)}, a.body FROM outbox o JOIN alerts a ON a.id = o.alert_id"
 _OPEN = "('queued', 'sending', 'retry', 'ambiguous')"
 
@@ -53,6 +69,22 @@ def open_store(path: str, *, hold: bool = False) -> SqliteStore:
     ConfigurationError when a newer Tocsin wrote it.
     """
     return SqliteStore(path, hold=hold)
+
+
+def open_or_replace(path: str, now: float) -> tuple[SqliteStore, str]:
+    """
+    The store in *path*, held; a damaged one is put aside as `PATH.corrupt-TIME` first (its name is the second value).
+
+    Raises as `open_store` does, but for damage.
+    """
+    try:
+        return open_store(path, hold=True), ""
+    except StoreDamagedError:
+        aside = f"{path}.corrupt-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+        for end in ("", "-wal", "-shm"):
+            if Path(path + end).exists():
+                Path(path + end).rename(aside + end)
+        return open_store(path, hold=True), aside
 
 
 def open_copy(path: str) -> SqliteStore:
@@ -78,18 +110,38 @@ class SqliteStore:
                 if hold:
                     self._held = _hold(path)
                 os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-            self.connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+            try:
+                self._open(check=hold)
+            except BaseException:
+                self._let_go()
+                raise
+
+    def _open(self, *, check: bool) -> None:
+        self.connection = sqlite3.connect(
+            self.path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
             self.connection.execute("PRAGMA journal_mode=WAL")
             self.connection.execute("PRAGMA synchronous=FULL")
             self.connection.execute("PRAGMA foreign_keys=ON")
+            if check and _worth_checking(self.path):
+                (said,) = self.connection.execute("PRAGMA quick_check(1)").fetchone()
+                if said != "ok":
+                    raise StoreDamagedError(f"store {self.path}: {said}")
             self.migrate()
+        except BaseException:
+            self.connection.close()
+            raise
 
     def close(self) -> None:
         with self._lock:
             self.connection.close()
-            if self._held is not None:
-                os.close(self._held)
-                self._held = None
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._held is not None:
+            os.close(self._held)
+            self._held = None
 
     # --- writing
 
@@ -117,7 +169,8 @@ class SqliteStore:
 
     def source_state(self, source: str) -> SourceState:
         rows = self._rows(
-            "SELECT cursor, last_poll, last_error, last_error_at, last_second_look, events FROM sources WHERE name=?",
+            "SELECT cursor, last_poll, last_error, last_error_at, last_second_look, events, last_event FROM sources"
+            " WHERE name=?",
             (source,),
         )
         if not rows:
@@ -132,6 +185,10 @@ class SqliteStore:
             (source, error, at),
         )
 
+    def rewind(self, source: str, cursor: Cursor) -> None:
+        moment = cursor.until.timestamp()
+        self._write("UPDATE sources SET cursor=? WHERE name=? AND cursor>?", (moment, source, moment))
+
     # --- the outbox
 
     def claim(self, destination: str, now: float, lease: float) -> Delivery | None:
@@ -139,9 +196,11 @@ class SqliteStore:
             "UPDATE outbox SET ambiguous = ambiguous OR state = 'sending', state='sending', lease=?,"
             " attempts=attempts+1, updated=? WHERE id = ("
             f"  SELECT id FROM outbox WHERE destination=? AND state IN {_OPEN} AND due<=?"
-            "   AND (state != 'sending' OR lease<=?) ORDER BY due, created, id LIMIT 1)"
+            "   AND (state != 'sending' OR lease<=?)"
+            "   AND NOT EXISTS (SELECT 1 FROM breakers b WHERE b.destination=outbox.destination AND b.probe_at>?)"
+            "  ORDER BY due, created, id LIMIT 1)"
             " RETURNING id, alert_id, attempts, ambiguous, created",
-            (now + lease, now, destination, now, now),
+            (now + lease, now, destination, now, now, now),
         )
         if not rows:
             return None
@@ -173,19 +232,70 @@ class SqliteStore:
 
     def next_due(self, destination: str) -> float | None:
         rows = self._rows(
-            "SELECT min(CASE state WHEN 'sending' THEN max(lease, due) ELSE due END) FROM outbox"
+            "SELECT min(CASE state WHEN 'sending' THEN max(lease, due) ELSE due END),"
+            " (SELECT probe_at FROM breakers WHERE destination=?) FROM outbox"
             f" WHERE destination=? AND state IN {_OPEN}",
-            (destination,),
+            (destination, destination),
         )
-        return cast("float | None", rows[0][0])
+        due, probe_at = rows[0]
+        return None if due is None else max(due, probe_at or 0.0)
+
+    def break_destination(self, destination: str, reason: str, at: float, probe_at: float) -> bool:
+        with self.transaction():
+            known = self.connection.execute(
+                "UPDATE breakers SET reason=?, probe_at=? WHERE destination=?", (reason, probe_at, destination)
+            ).rowcount
+            if not known:
+                self.connection.execute(
+                    "INSERT INTO breakers (destination, since, probe_at, reason) VALUES (?, ?, ?, ?)",
+                    (destination, at, probe_at, reason),
+                )
+            return not known
+
+    def mend_destination(self, destination: str) -> bool:
+        return self._write("DELETE FROM breakers WHERE destination=?", (destination,)) == 1
+
+    def postpone_probe(self, destination: str, probe_at: float) -> None:
+        self._write("UPDATE breakers SET probe_at=? WHERE destination=?", (probe_at, destination))
+
+    def breakers(self) -> list[Breaker]:
+        rows = self._rows("SELECT destination, since, probe_at, reason FROM breakers ORDER BY destination")
+        return [Breaker(*row) for row in rows]
+
+    def escalate(self, delivery_id: str, to: tuple[str, str] | None, at: float, cause: str) -> bool:
+        with self.transaction():
+            execute = self.connection.execute
+            changed = execute("UPDATE outbox SET escalated=1 WHERE id=? AND NOT escalated", (delivery_id,)).rowcount
+            if not changed or to is None:
+                return False
+            new = execute(
+                "INSERT INTO outbox (id, alert_id, destination, state, due, created, updated, escalated_from, cause)"
+                " SELECT ?, alert_id, ?, 'queued', ?, ?, ?, id, ? FROM outbox WHERE id=? ON CONFLICT (id) DO NOTHING",
+                (*to, at, at, at, cause, delivery_id),
+            ).rowcount
+            return new == 1
+
+    def overdue(self, before: float, *, severity: Severity, limit: int = 100) -> list[Queued]:
+        rows = self._rows(
+            f"{_SELECT_QUEUED} WHERE NOT o.escalated AND json_extract(CAST(a.body AS TEXT), '$.severity')>=?"
+            f" AND (o.state IN ('dead', 'refused') OR (o.state IN {_OPEN} AND (o.created<=?"
+            "  OR o.destination IN (SELECT destination FROM breakers)))) ORDER BY o.created, o.id LIMIT ?",
+            (int(severity), before, limit),
+        )
+        return [_queued(row) for row in rows]
 
     def requeue(self, delivery_id: str, at: float) -> bool:
-        changed = self._write(
-            "UPDATE outbox SET state='queued', due=?, created=?, updated=?, reason='retried by hand'"
-            " WHERE id=? AND state NOT IN ('sending', 'delivered')",
-            (at, at, at, delivery_id),
-        )
-        return changed == 1
+        with self.transaction():
+            changed = self.connection.execute(
+                "UPDATE outbox SET state='queued', due=?, created=?, updated=?, escalated=0, reason='retried by hand'"
+                " WHERE id=? AND state NOT IN ('sending', 'delivered')",
+                (at, at, at, delivery_id),
+            ).rowcount
+            self.connection.execute(  # who asks for it has mended the destination, or wants to know
+                "UPDATE breakers SET probe_at=? WHERE destination=(SELECT destination FROM outbox WHERE id=?)",
+                (at, delivery_id),
+            )
+            return changed == 1
 
     def drop(self, delivery_id: str, at: float, reason: str) -> bool:
         changed = self._write(
@@ -285,6 +395,46 @@ class SqliteStore:
             counted[f"delivery.{state}"] = number
         return counted
 
+    def ledger(self) -> Ledger:
+        with self._lock, _said(self.path):
+            ((matches,),) = self.connection.execute("SELECT value FROM ledger WHERE name='matches'").fetchall()
+            outcomes = dict(self.connection.execute("SELECT outcome, count(*) FROM verdicts GROUP BY outcome"))
+            ((untold,),) = self.connection.execute(
+                "SELECT count(*) FROM verdicts v WHERE outcome='alert'"
+                " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id=v.alert_id)"
+            ).fetchall()
+        return Ledger(matches, outcomes, untold)
+
+    def faults_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        rows = self._rows(
+            "SELECT rule_id, sum(count), message, max(last_at) FROM faults WHERE last_at>? GROUP BY rule_id", (at,)
+        )
+        return {name: (number, text) for name, number, text, _ in rows}
+
+    def quarantined_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        rows = self._rows("SELECT source, count(*), reason, max(at) FROM quarantine WHERE at>? GROUP BY source", (at,))
+        return {name: (number, text) for name, number, text, _ in rows}
+
+    def ended_badly_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        rows = self._rows(
+            "SELECT o.destination, count(*), o.reason, max(o.updated) FROM outbox o JOIN alerts a ON a.id = o.alert_id"
+            " WHERE o.state IN ('dead', 'refused') AND o.updated>? AND a.rule_id NOT LIKE 'tocsin.meta.%'"
+            " GROUP BY o.destination",
+            (at,),
+        )
+        return {name: (number, text) for name, number, text, _ in rows}
+
+    def last_raised(self, rule_id: str) -> float | None:
+        return cast("float | None", self._rows("SELECT max(created) FROM alerts WHERE rule_id=?", (rule_id,))[0][0])
+
+    def last_delivered(self, rule_id: str) -> float | None:
+        rows = self._rows(
+            "SELECT max(o.updated) FROM outbox o JOIN alerts a ON a.id = o.alert_id"
+            " WHERE a.rule_id=? AND o.state='delivered'",
+            (rule_id,),
+        )
+        return cast("float | None", rows[0][0])
+
     def deliveries_open(self) -> tuple[int, float | None]:
         ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {_OPEN}")
         return number, oldest
@@ -307,6 +457,32 @@ class SqliteStore:
 
     # --- upkeep
 
+    def mark(self, name: str, at: float | None = None) -> float | None:
+        if at is not None:
+            self._write(
+                "INSERT INTO marks (name, at) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET at=excluded.at", (name, at)
+            )
+        rows = self._rows("SELECT at FROM marks WHERE name=?", (name,))
+        return rows[0][0] if rows else None
+
+    def shift_clock(self, step: float, now: float) -> None:
+        with self.transaction():
+            execute = self.connection.execute
+            execute(
+                f"UPDATE outbox SET due=due+?, created=created+?, lease=lease+? WHERE state IN {_OPEN}", (step,) * 3
+            )
+            execute("UPDATE breakers SET probe_at=probe_at+?", (step,))
+            execute("UPDATE told SET at=? WHERE at>?", (now, now))
+            execute("UPDATE sources SET last_poll=min(last_poll, ?) WHERE last_poll>?", (now, now))
+            execute("UPDATE sources SET last_event=? WHERE last_event>?", (now, now))
+            execute("UPDATE sources SET last_second_look=? WHERE last_second_look>?", (now, now))
+
+    def probe(self) -> None:
+        with self.transaction():
+            # Pages of its own, so that a few free bytes in a page that is there do not tell of space that is not.
+            self.connection.execute("CREATE TABLE space_probe AS SELECT zeroblob(65536) AS nothing")
+            self.connection.execute("DROP TABLE space_probe")
+
     def redaction_key(self) -> bytes:
         with self.transaction():
             rows = self.connection.execute("SELECT value FROM meta WHERE name='redaction_key'").fetchall()
@@ -323,7 +499,8 @@ class SqliteStore:
             delete("DELETE FROM silences WHERE ends<?", (history_before,))
             delete("DELETE FROM quarantine WHERE at<?", (history_before,))
             delete("DELETE FROM faults WHERE last_at<?", (history_before,))
-            delete("DELETE FROM verdicts WHERE at<?", (history_before,))
+            forgotten = delete("DELETE FROM verdicts WHERE at<?", (history_before,)).rowcount
+            delete("UPDATE ledger SET value=value-? WHERE name='matches'", (forgotten,))
             delete("DELETE FROM told WHERE at<?", (history_before,))
             delete(f"DELETE FROM outbox WHERE updated<? AND state NOT IN {_OPEN}", (history_before,))
             delete(
@@ -416,12 +593,17 @@ class SqliteTransaction:
             (delivery_id, alert_id, destination, due, due, due),
         )
 
-    def record(self, verdicts: Iterable[Verdict], at: float) -> None:
-        self._db.executemany(
+    def record(self, verdicts: Iterable[Verdict], at: float, *, matches: int | None = None) -> None:
+        rows = [(*v.event, v.rule_id, v.outcome, v.alert_id, v.detail, at) for v in verdicts]
+        written = self._db.executemany(
             "INSERT INTO verdicts (kind, account, event_id, rule_id, outcome, alert_id, detail, at)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            [(*v.event, v.rule_id, v.outcome, v.alert_id, v.detail, at) for v in verdicts],
-        )
+            rows,
+        ).rowcount
+        known = len(rows) - max(written, 0)
+        found = (len(rows) if matches is None else matches) - known
+        if found:
+            self._db.execute("UPDATE ledger SET value=value+? WHERE name='matches'", (found,))
 
     def save_faults(self, faults: Iterable[Fault], at: float) -> None:
         self._db.executemany(
@@ -450,10 +632,12 @@ class SqliteTransaction:
 
     def polled(self, source: str, at: float, *, new_events: int, second_look: bool = False) -> None:
         self._db.execute(
-            "INSERT INTO sources (name, last_poll, last_second_look, events) VALUES (?, ?, ?, ?)"
+            "INSERT INTO sources (name, last_poll, last_second_look, events, last_event) VALUES (?, ?, ?, ?, ?)"
             " ON CONFLICT (name) DO UPDATE SET last_poll=excluded.last_poll, last_error='',"
-            " last_second_look=coalesce(excluded.last_second_look, last_second_look), events=events+excluded.events",
-            (source, at, at if second_look else None, new_events),
+            " last_second_look=coalesce(excluded.last_second_look, last_second_look), events=events+excluded.events,"
+            " last_event=CASE WHEN excluded.events>0 THEN excluded.last_event"
+            " ELSE coalesce(last_event, excluded.last_event) END",
+            (source, at, at if second_look else None, new_events, at),
         )
 
     def settle(
@@ -511,8 +695,26 @@ def _hold(path: str) -> int:
 
 @contextmanager
 def _said(path: str) -> Iterator[None]:
-    """Failures of disk and database under the name of the store they happened to."""
+    """Failures of disk and database under the name of the store they happened to, by what can be done about them."""
     try:
         yield
     except (sqlite3.Error, OSError) as error:
-        raise StoreError(f"store {path}: {error}") from error
+        raise _failure(error)(f"store {path}: {error}") from error
+
+
+def _failure(error: sqlite3.Error | OSError) -> type[StoreError]:
+    if isinstance(error, OSError):
+        return StoreFullError if error.errno in (errno.ENOSPC, errno.EDQUOT) else StoreError
+    code = getattr(error, "sqlite_errorcode", 0)  # extended result codes: sqlite.org/rescode.html
+    if code in (sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC):
+        return StoreFatalError
+    return {
+        sqlite3.SQLITE_FULL: StoreFullError,
+        sqlite3.SQLITE_CORRUPT: StoreDamagedError,
+        sqlite3.SQLITE_NOTADB: StoreDamagedError,
+    }.get(code & 0xFF, StoreError)
+
+
+def _worth_checking(path: str) -> bool:
+    """Whether a check of the whole file at the start takes no longer than people wait for a start."""
+    return path != ":memory:" and Path(path).stat().st_size <= CHECKED_BYTES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import ssl
 import struct
 import threading
 import time
@@ -85,7 +86,7 @@ def gzipped(body: bytes) -> Reply:
 class ScriptedApi:
     """Answers with *replies* one after the other (the last one for ever), or with what a script makes of a request."""
 
-    def __init__(self, *replies: Reply, script: Script | None = None) -> None:
+    def __init__(self, *replies: Reply, script: Script | None = None, tls: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self._replies = list(replies)
         self._script = script
@@ -105,11 +106,14 @@ class ScriptedApi:
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
+        self._tls = tls
+        if tls is not None:
+            self._server.socket = tls.wrap_socket(self._server.socket, server_side=True)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
 
     @property
     def endpoint(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._server.server_address[1]}"
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -351,7 +351,7 @@ def test_a_clock_that_is_off_is_corrected_once_and_stays_so(ahead: int) -> None:
 def test_a_clock_that_cannot_be_corrected_is_named() -> None:
     with (
         a_client(refuses("AuthFailure.SignatureExpire", "signature expired", ahead=423)) as (client, api),
-        pytest.raises(AuthFailureSignatureExpire, match=r"this machine's clock is 7 min [1-5] s behind Tencent's"),
+        pytest.raises(AuthFailureSignatureExpire, match=r"this machine's clock is 7 min [0-9]+ s behind Tencent's"),
     ):
         client.describe_events(**WINDOW)
 

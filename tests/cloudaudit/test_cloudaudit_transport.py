@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import time
+from pathlib import Path
 
 import httpcore
 import httpx
@@ -21,6 +22,7 @@ from engine.cloudaudit.errors import (
 )
 from engine.cloudaudit.transport import Request, Transport
 from engine.errors import SourceRefusedError
+from tests.cloudaudit.certificate import certificate, server_side
 from tests.cloudaudit.clients import NOW, TOKEN, WINDOW, a_client, a_key
 from tests.cloudaudit.scripted import Asked, Reply, ScriptedApi, a_page, gzipped, refuses, says
 
@@ -256,3 +258,39 @@ def test_a_server_that_speaks_no_tls_gets_nothing() -> None:
         transport.close()
 
     assert api.asked == []
+
+
+def exchange(transport: Transport) -> int:
+    try:
+        return transport.exchange(Request("DescribeEvents", "v", "r", {}), a_key(TOKEN).credentials).status
+    finally:
+        transport.close()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path) -> None:
+    with (
+        ScriptedApi(a_page(), tls=server_side(tmp_path)) as api,
+        pytest.raises(UnreachableError, match="certificate verify failed"),
+    ):
+        exchange(Transport(api.endpoint, service="cloudaudit", clock=Clock()))
+
+    assert api.asked == []
+
+
+def test_a_certificate_that_the_ca_file_vouches_for_is_taken(tmp_path: Path) -> None:
+    with ScriptedApi(a_page(), tls=server_side(tmp_path)) as api:
+        ca_file = str(certificate(tmp_path))
+        assert exchange(Transport(api.endpoint, service="cloudaudit", clock=Clock(), ca_file=ca_file)) == 200
+
+
+def test_a_drip_is_ended_through_tls_too(tmp_path: Path) -> None:
+    with ScriptedApi(Reply(a_page().body, drip=0.05), tls=server_side(tmp_path)) as api:
+        ca_file = str(certificate(tmp_path))
+        with pytest.raises(DeadlineError):
+            exchange(Transport(api.endpoint, service="cloudaudit", clock=Clock(), ca_file=ca_file, deadline=0.5))
+
+
+def test_a_ca_file_that_is_none_is_an_error_that_names_it(tmp_path: Path) -> None:
+    missing = str(tmp_path / "missing.pem")
+    with pytest.raises(UnreachableError, match=r"CA file .*missing\.pem cannot be read"):
+        exchange(Transport("https://127.0.0.1:1", service="cloudaudit", clock=Clock(), ca_file=missing))

@@ -1,0 +1,516 @@
+"""
+A simulated month in seconds: the real path and the real store, in a world that goes wrong in every way it can.
+
+Theory of operation. Time is a number that the loop moves on; chance is one seeded generator; so a seed is a story that
+can be told again exactly. Real are `engine.pipeline.poll`, `engine.sending.deliver`, the decoder, the rules and the
+SQLite store on its file. Simulated are the cloud (a list of events with the moment each becomes visible) and the
+destinations (they remember what reached them). The world knows which (rule, event) must be told, and at the end asks the
+store's ledger and the destinations whether each was, once.
+
+What goes wrong: events become visible late, very late (for the second look), twice, in any order, many in one second,
+dated in the future, or are no events at all; the source fails between any two pages, or for hours; a destination fails,
+asks for patience, is away for hours, or says nothing after the message has left; the clock steps; the process dies
+before or after any statement that it gives to the database, and before or after a message arrives.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import uuid
+from bisect import bisect_left
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, cast
+
+from engine import kinds, packs
+from engine.coverage import Coverage
+from engine.delivery import Delivered, Delivery, Outcome, TryLater
+from engine.errors import Place, SourceError
+from engine.event import Cursor, Page, Record
+from engine.expression import parse
+from engine.pipeline import Policy, poll
+from engine.route import Route
+from engine.sending import deliver
+from engine.store.sqlite import SqliteStore, open_store
+
+BEGIN: Final = 1_790_000_000  # the first moment, epoch seconds
+HOUR: Final = 3600.0
+DAY: Final = 86_400.0
+ACCOUNT: Final = "100000000001"
+EVERY: Final = 300.0
+OVERLAP: Final = timedelta(minutes=15)
+SECOND_LOOK_EVERY: Final = 6 * HOUR
+SECOND_LOOK: Final = timedelta(hours=24)
+PAGE: Final = 50
+SINGLE, GROUPED = "sim.bucket_deleted", "sim.sign_in_denied"
+RULES: Final = f"""
+id: {SINGLE}
+title: "{{norm.actor}} deleted a bucket"
+severity: critical
+status: stable
+kind: tencent.cloudaudit
+description: Each event is its own story.
+match: eventName == 'DeleteBucket'
+---
+id: {GROUPED}
+title: "{{norm.actor}} could not sign in"
+severity: low
+status: stable
+kind: tencent.cloudaudit
+description: One story for each person, an hour long.
+match: eventName == 'ConsoleLogin' && norm.outcome != 'ok'
+group_by: [norm.actor]
+quiet: 1h
+"""
+
+
+class Crash(BaseException):  # noqa: N818  the process is dead: no `except Exception` may see it
+    """The process died here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Misfortune:
+    """How often what goes wrong. Shares are of events, of polls or of sends; times are seconds."""
+
+    late: float = 0.2
+    lateness: float = OVERLAP.total_seconds()
+    very_late: float = 0.02  # later than the overlap: only the second look finds them
+    repeated: float = 0.1
+    same_second: float = 0.1
+    malformed: float = 0.01
+    future: float = 0.01
+    source_fails: float = 0.05
+    source_away: float = 0.25  # chance of an outage of up to 6 hours, each day
+    send_fails: float = 0.1
+    ambiguous: float = 0.03  # of sends; half of those messages have arrived
+    destination_away: float = 0.25  # chance of an outage of up to 6 hours, each day
+    crash: float = 0.02  # of steps: a poll or a round of sending
+    clock_steps: Sequence[float] = ()  # each is put in force once, for up to two hours; 0 is the right time
+
+    def without_faults_of_sending(self) -> Misfortune:
+        """The same cloud, but nothing that may lead to a repeated send: for R2."""
+        return Misfortune(crash=0.0, ambiguous=0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one world. *repeated* are sends beyond the first of an id; *unexcused* those that no fault explains."""
+
+    seed: int
+    events: int
+    wanted: int
+    lost: int
+    unwanted: int
+    repeated: int
+    unexcused: int
+    other_ids: int  # (rule, event, destination) told under two ids
+    imbalance: int  # matches without exactly one verdict
+    malformed: int
+    malformed_lost: int
+    crashes: int
+    ambiguous: int
+    polls: int
+    days: float
+    first_look_late: float  # the longest time between two polls that came through while the cloud was there, seconds
+    seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Nothing lost, nothing said twice without an excuse, every match accounted for."""
+        return not any(
+            (self.lost, self.unwanted, self.unexcused, self.other_ids, self.imbalance, self.malformed_lost)
+        )
+
+
+@dataclass(slots=True)
+class Wall:
+    """The clock that the program sees: true time and what it is off by."""
+
+    true: float = float(BEGIN)
+    off: float = 0.0
+
+    def __call__(self) -> float:
+        return self.true + self.off
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Entry:
+    """One record in the cloud: the time it carries, when it becomes visible, its bytes."""
+
+    at: int
+    visible: float
+    raw: bytes = field(compare=False)
+
+
+class Cloud:
+    """`engine.sources.Source` over a list of events. Windows are closed at both ends, pages come in any order."""
+
+    name = "sim"
+    kind = "tencent.cloudaudit"
+
+    def __init__(self, entries: Sequence[Entry], wall: Wall, draw: random.Random, fails: float) -> None:
+        self._entries = sorted(entries)
+        self._times = [entry.at for entry in self._entries]
+        self._wall = wall
+        self._draw = draw
+        self.fails = fails
+        self.away: list[tuple[float, float]] = []
+
+    def fetch(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
+        start = since.until.timestamp() if since else until.timestamp() - HOUR
+        if any(begin <= self._wall.true < end for begin, end in self.away):
+            raise SourceError("the simulated cloud is away")
+        breaks_at = self._draw.randrange(3) if self._draw.random() < self.fails else None
+        found = [
+            entry
+            for entry in self._entries[bisect_left(self._times, int(start)) :]
+            if entry.visible <= self._wall.true and entry.at <= until.timestamp()
+        ]
+        self._draw.shuffle(found)
+        pages = [found[i : i + PAGE] for i in range(0, len(found), PAGE)] or [[]]
+        for number, page in enumerate(pages):
+            if number == breaks_at:
+                raise SourceError("the simulated cloud broke off")
+            last = number == len(pages) - 1
+            yield Page(tuple(Record(entry.raw, "sim") for entry in page), Cursor(until) if last else None)
+
+    def coverage(self) -> Coverage | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Destination:
+    """`engine.delivery.Notifier` that remembers what reached it, and may die with the process at either side of that."""
+
+    pace = timedelta(0)
+
+    def __init__(self, name: str, wall: Wall, draw: random.Random, bad: Misfortune) -> None:
+        self.name = name
+        self.wall = wall
+        self.draw = draw
+        self.bad: Misfortune | None = bad
+        self.away: list[tuple[float, float]] = []
+        self.arrived: Counter[str] = Counter()  # by delivery id
+        self.excused: Counter[str] = Counter()  # repeats that a fault explains
+        self.ids: dict[tuple[str, str], set[str]] = {}  # (rule, event) -> delivery ids
+        self.alerts: set[str] = set()
+        self.crash_next: bool = False
+        self.ambiguous = 0
+
+    def send(self, delivery: Delivery) -> Outcome:
+        if self.crash_next:
+            self.crash_next = False
+            if self.draw.random() < 0.5:
+                self._arrive(delivery)
+                self.excused[delivery.id] += 1
+            raise Crash
+        if self.bad is None:
+            return self._arrive(delivery)
+        if any(begin <= self.wall.true < end for begin, end in self.away):
+            return TryLater("HTTP 503", after=timedelta(seconds=30) if self.draw.random() < 0.2 else None)
+        chance = self.draw.random()
+        if chance < self.bad.ambiguous:
+            self.ambiguous += 1
+            if self.draw.random() < 0.5:
+                self._arrive(delivery)
+                self.excused[delivery.id] += 1
+            return TryLater("no answer", ambiguous=True)
+        if chance < self.bad.ambiguous + self.bad.send_fails:
+            return TryLater("HTTP 500")
+        return self._arrive(delivery)
+
+    def _arrive(self, delivery: Delivery) -> Outcome:
+        self.arrived[delivery.id] += 1
+        self.alerts.add(delivery.alert.id)
+        for event in delivery.alert.event_ids:
+            self.ids.setdefault((delivery.alert.rule_id, event), set()).add(delivery.id)
+        return Delivered()
+
+    def preview(self, delivery: Delivery) -> str:
+        return delivery.id
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class Mortal:
+    """
+    A database connection whose process dies before or after the statement that *fuse* counts down to.
+
+    After that nothing gets through any more, no ROLLBACK either: what was not committed is undone by the next opening,
+    as it is after SIGKILL.
+    """
+
+    def __init__(self, connection: Any, draw: random.Random) -> None:
+        self.connection = connection
+        self.draw = draw
+        self.fuse: int | None = None
+        self.dead = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+    def execute(self, *statement: Any) -> Any:
+        return self._run(self.connection.execute, statement)
+
+    def executemany(self, *statement: Any) -> Any:
+        return self._run(self.connection.executemany, statement)
+
+    def _run(self, call: Any, statement: Any) -> Any:
+        if self.dead:
+            raise Crash
+        if self.fuse is not None:
+            self.fuse -= 1
+            if self.fuse <= 0:
+                self.dead = True
+                if self.draw.random() < 0.5:
+                    call(*statement)
+                raise Crash
+        return call(*statement)
+
+
+class World:
+    """One seed: the cloud, the destinations, the store in *folder*, and what must be told."""
+
+    def __init__(self, folder: Path, seed: int, *, events: int, days: float, bad: Misfortune) -> None:
+        self.seed = seed
+        self.draw = random.Random(seed)
+        self.bad = bad
+        self.days = days
+        self.wall = Wall()
+        self.wanted: set[tuple[str, str]] = set()
+        self.malformed = 0
+        self.number = events
+        self.cloud = Cloud(list(self._events()), self.wall, self.draw, bad.source_fails)
+        self.destinations = [Destination(name, self.wall, self.draw, bad) for name in ("hook", "chat")]
+        self.cloud.away = list(self._outages(bad.source_away))
+        for destination in self.destinations:
+            destination.away = list(self._outages(bad.destination_away))
+        self.steps = self._clock_steps()
+        self.file = str(folder / f"world-{seed}.db")
+        rules = folder / "sim.yaml"
+        paths = []
+        for number, text in enumerate(RULES.split("---\n")):
+            path = rules.with_name(f"sim-{number}.yaml")
+            path.write_text(text, encoding="utf-8")
+            paths.append(str(path))
+        critical = parse("severity == 'critical'", place=Place("sim"), lists={})
+        self.policy = Policy(packs.load(paths), (Route(("hook", "chat"), critical), Route(("hook",))))
+        self.crashes = self.polls = 0
+        self.last_poll: float | None = None
+        self.longest_gap = 0.0
+        self._open()
+
+    # --- what happens in the cloud
+
+    def _events(self) -> Iterator[Entry]:
+        draw, bad = self.draw, self.bad
+        span = self.days * DAY
+        at = BEGIN
+        for _ in range(self.number):
+            if draw.random() >= bad.same_second:
+                at = int(BEGIN + draw.random() * span)
+            visible = at + draw.uniform(2, 30)
+            if draw.random() < bad.late:
+                visible = at + draw.uniform(0, bad.lateness)
+            elif draw.random() < bad.very_late:
+                visible = at + draw.uniform(bad.lateness, 16 * HOUR)
+            elif draw.random() < bad.future:
+                visible = at - draw.uniform(0, 2 * HOUR)  # carries a time that is still to come
+            if draw.random() < bad.malformed:
+                self.malformed += 1
+                yield Entry(at, visible, b'{"eventID": "%d", "eventName": ' % draw.getrandbits(64))
+                continue
+            event = self._event(at)
+            yield Entry(at, visible, json.dumps(event).encode())
+            if draw.random() < bad.repeated:  # the same event, not the same bytes
+                copy = dict(sorted(event.items(), key=lambda _: draw.random()))
+                yield Entry(at, visible + draw.uniform(0, bad.lateness / 2), json.dumps(copy, indent=1).encode())
+
+    def _event(self, at: int) -> dict[str, Any]:
+        draw = self.draw
+        identity = str(uuid.UUID(int=draw.getrandbits(128), version=4))
+        chance = draw.random()
+        name, code = draw.choice(("DescribeInstances", "GetService", "RunInstances")), "0"
+        if chance < 0.03:
+            name = "DeleteBucket"
+            self.wanted.add((SINGLE, identity))
+        elif chance < 0.08:
+            name, code = "ConsoleLogin", "AuthFailure"
+            self.wanted.add((GROUPED, identity))
+        return {
+            "eventID": identity,
+            "eventName": name,
+            "eventTime": at,
+            "eventVersion": 2,
+            "actionType": "Write",
+            "resourceType": "cos",
+            "errorCode": draw.choice((code, 0)) if code == "0" else code,
+            "userIdentity": {
+                "type": "CAMUser",
+                "accountId": ACCOUNT,
+                "principalId": "100000000048",
+                "userName": draw.choice(("ana", "bo", "cy")),
+            },
+            "sourceIPAddress": "203.0.113.7",
+        }
+
+    def _outages(self, a_day: float) -> Iterator[tuple[float, float]]:
+        for day in range(int(self.days) + 1):
+            if self.draw.random() < a_day:
+                begin = BEGIN + (day + self.draw.random()) * DAY
+                yield begin, begin + self.draw.uniform(60, 6 * HOUR)
+
+    def _clock_steps(self) -> list[tuple[float, float]]:
+        """(true moment, what the clock is off by from then on): each step is taken back within two hours."""
+        steps: list[tuple[float, float]] = []
+        for number, off in enumerate(self.bad.clock_steps):
+            begin = BEGIN + (number + 0.2 + 0.4 * self.draw.random()) * self.days * DAY / len(self.bad.clock_steps)
+            steps += [(begin, off), (begin + self.draw.uniform(600, 2 * HOUR), 0.0)]
+        return steps
+
+    # --- the process
+
+    def _open(self) -> None:
+        self.store: SqliteStore = open_store(self.file, hold=True)
+        self.mortal = Mortal(self.store.connection, self.draw)
+        self.store.connection = cast("Any", self.mortal)
+        self.kind = kinds.kind("tencent.cloudaudit", redaction_key=self.store.redaction_key())
+        self.store.release(self.wall())
+
+    def _restart(self) -> None:
+        self.crashes += 1
+        self.mortal.connection.close()  # what was not committed is undone
+        self.store.close()
+        for destination in self.destinations:
+            destination.crash_next = False
+        self._open()
+
+    def _maybe_crash(self) -> None:
+        if self.draw.random() < self.bad.crash:
+            if self.draw.random() < 0.5:
+                self.mortal.fuse = self.draw.randrange(1, 120)
+            else:
+                self.draw.choice(self.destinations).crash_next = True
+
+    def _poll(self, second_look: timedelta | None) -> None:
+        self.polls += 1
+        poll(
+            self.cloud,
+            self.kind,
+            self.policy,
+            self.store,
+            clock=self.wall,
+            overlap=OVERLAP,
+            second_look=second_look,
+        )
+        if self.last_poll is not None:
+            self.longest_gap = max(self.longest_gap, self.wall.true - self.last_poll)
+        self.last_poll = self.wall.true
+
+    def _look(self) -> None:
+        """As `engine.service.SourceWorker.look` decides it."""
+        self._poll(None)
+        last = self.store.source_state(self.cloud.name).last_second_look
+        now = self.wall()
+        if last is None:
+            with self.store.transaction() as tx:
+                tx.polled(self.cloud.name, now, new_events=0, second_look=True)
+        elif not 0 <= now - last < SECOND_LOOK_EVERY:
+            self._poll(SECOND_LOOK)
+
+    def _send(self) -> None:
+        for destination in self.destinations:
+            while deliver(destination, destination.name, self.store, clock=self.wall, chance=self.draw.random):
+                pass
+
+    def step(self) -> None:
+        """One tick: a poll, then five rounds of sending a minute apart."""
+        while self.steps and self.steps[0][0] <= self.wall.true:
+            self.wall.off = self.steps.pop(0)[1]
+        self._maybe_crash()
+        try:
+            self._look()
+        except SourceError as error:
+            self.last_poll = None
+            self.store.source_failed(self.cloud.name, str(error), self.wall())
+        except Crash:
+            self._restart()
+        for _ in range(5):
+            try:
+                self._send()
+            except Crash:
+                self._restart()
+            self.wall.true += EVERY / 5
+        self.mortal.fuse = None
+
+    def heal(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.bad = Misfortune(crash=0.0)
+        self.cloud.fails, self.cloud.away, self.steps, self.wall.off = 0.0, [], [], 0.0
+        for destination in self.destinations:
+            destination.bad = None
+            destination.crash_next = False
+
+    def run(self) -> Result:
+        """The days of the plan, then one more in which everything works, and what came of it."""
+        began = time.monotonic()
+        while self.wall.true < BEGIN + self.days * DAY:
+            self.step()
+        self.heal()
+        while self.wall.true < BEGIN + (self.days + 1) * DAY:
+            self.step()
+        result = self._result(time.monotonic() - began)
+        self.store.close()
+        return result
+
+    # --- what came of it
+
+    def _result(self, seconds: float) -> Result:
+        lost = imbalance = 0
+        by_name = {destination.name: destination for destination in self.destinations}
+        for rule_id, event_id in self.wanted:
+            verdicts = [v for v, _ in self.store.verdicts(event_id) if v.rule_id == rule_id]
+            imbalance += len(verdicts) != 1
+            told_to = ("hook", "chat") if rule_id == SINGLE else ("hook",)
+            lost += not (verdicts and all(verdicts[0].alert_id in by_name[name].alerts for name in told_to))
+        matches = self.store.counts()["matches"]
+        told = {pair for destination in self.destinations for pair in destination.ids}
+        return Result(
+            seed=self.seed,
+            events=self.number,
+            wanted=len(self.wanted),
+            lost=lost,
+            unwanted=len(told - self.wanted),
+            repeated=sum(n - 1 for d in self.destinations for n in d.arrived.values()),
+            unexcused=sum(max(0, n - 1 - d.excused[i]) for d in self.destinations for i, n in d.arrived.items()),
+            other_ids=sum(len(ids) > 1 for d in self.destinations for ids in d.ids.values()),
+            imbalance=imbalance + abs(matches - len(self.wanted)),
+            malformed=self.malformed,
+            malformed_lost=self.malformed - self.store.counts()["quarantined"],
+            crashes=self.crashes,
+            ambiguous=sum(d.ambiguous for d in self.destinations),
+            polls=self.polls,
+            days=self.days,
+            first_look_late=self.longest_gap,
+            seconds=seconds,
+        )
+
+
+def simulate(
+    folder: Path, seed: int, *, events: int = 5_000, days: float = 2.0, bad: Misfortune | None = None
+) -> Result:
+    """One world from its first day to its last, with its store in *folder*."""
+    return World(folder, seed, events=events, days=days, bad=bad or Misfortune()).run()
+
+
+def begin() -> datetime:
+    """The first moment of every world."""
+    return datetime.fromtimestamp(BEGIN, UTC)

@@ -1,0 +1,22 @@
+-- Escalation: a delivery whose alert went on to another destination, and the one that it came from.
+ALTER TABLE outbox ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0;    -- the next destination was asked for once
+ALTER TABLE outbox ADD COLUMN escalated_from TEXT NOT NULL DEFAULT '';
+ALTER TABLE outbox ADD COLUMN cause TEXT NOT NULL DEFAULT '';          -- why it was queued, where that is not the route
+
+-- Destinations that take nothing until a person mends them: their rows wait, one is tried at probe_at.
+CREATE TABLE breakers (
+    destination TEXT PRIMARY KEY,
+    since REAL NOT NULL,
+    probe_at REAL NOT NULL,
+    reason TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- When a source last gave an event that was new; the beginning of the watch where it never did.
+ALTER TABLE sources ADD COLUMN last_event REAL;
+
+-- The other side of the ledger: matches, counted where they are found and not where their outcome is written.
+CREATE TABLE ledger (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+INSERT INTO ledger (name, value) SELECT 'matches', count(*) FROM verdicts;
+
+-- Moments that the service must remember about itself.
+CREATE TABLE marks (name TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
