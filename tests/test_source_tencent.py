@@ -233,3 +233,12 @@ def test_settings_that_are_wrong_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_settings_do_not_show_a_proxys_password() -> None:
     assert "canary" not in repr(Settings(proxy="http://user:canary@proxy:3128"))
+
+
+def test_sources_with_the_same_key_share_what_its_account_allows() -> None:
+    one, other = build("one", Settings()), build("other", Settings())
+    elsewhere = build("member", Settings(role_arn="qcs::cam::uin/100000000002:roleName/tocsin"))
+    assert one.client._api._pace is other.client._api._pace
+    assert elsewhere.client._api._pace is not one.client._api._pace
+    for source in (one, other, elsewhere):
+        source.close()

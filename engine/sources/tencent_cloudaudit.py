@@ -20,6 +20,7 @@ from engine.cloudaudit import endpoint as endpoints
 from engine.cloudaudit.client import CloudAudit, default_credentials
 from engine.cloudaudit.clock import Clock
 from engine.cloudaudit.credentials import CredentialsFile, Environment, Provider
+from engine.cloudaudit.pace import Pace
 from engine.cloudaudit.parameters import MAX_RESULTS
 from engine.cloudaudit.roles import ROLE_ARN, SESSION_NAME, AssumeRole, CvmRole
 from engine.coverage import Coverage
@@ -182,6 +183,7 @@ def build(name: str, settings: Settings) -> TencentCloudAudit:
         proxy=settings.proxy,
         ca_file=settings.ca_file,
         clock=clock,
+        pace=_pace(settings),
     )
     return TencentCloudAudit(
         name,
@@ -191,6 +193,15 @@ def build(name: str, settings: Settings) -> TencentCloudAudit:
         slices=timedelta(hours=settings.slice_hours),
         location=settings.location,
     )
+
+
+_PACES: dict[tuple[str | None, ...], Pace] = {}
+
+
+def _pace(settings: Settings) -> Pace:
+    """The limit is the account's, so sources that read with the same key share what it allows."""
+    whose = (settings.site, settings.endpoint, settings.credentials, settings.credentials_file, settings.profile)
+    return _PACES.setdefault((*whose, settings.role_arn), Pace())
 
 
 def _credentials(settings: Settings, clock: Clock) -> Provider:
