@@ -6,25 +6,29 @@ From a checked configuration to a service that runs, and back to nothing when it
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import click
 
-from engine import kinds, packs, plugins
+from engine import kinds, logs, packs, plugins
+from engine.canary import Canary
 from engine.delivery import Delivered, Delivery, Notifier, Outcome
 from engine.errors import ConfigurationError, Place, Problem
+from engine.event import Cursor
 from engine.expression import ExpressionFault, Lists, parse
 from engine.metrics import Metrics
 from engine.pipeline import Policy
 from engine.route import Mute
-from engine.service import Parts, Service, Upkeep, Watched
+from engine.service import Care, Parts, Service, Upkeep, Watched
 from engine.settings import Loaded
 from engine.store import Store
-from engine.store.sqlite import open_copy, open_store
+from engine.store.address import is_postgres, masked, need_driver
+from engine.store.sqlite import damage_mark, open_copy, open_or_replace, open_store
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +49,9 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
     """
     settings = loaded.settings
     with ExitStack() as stack:
-        store = open_configured_store(settings.store, hold=not dry_run, copy=dry_run)
+        store, replaced = _service_store(settings.store, dry_run=dry_run)
         stack.callback(store.close)
+        path = "" if is_postgres(settings.store) else store_path(settings.store)
         key = store.redaction_key()
         rules = packs.load(settings.rules)
         watched = []
@@ -58,9 +63,11 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
                     source,
                     kinds.kind(source.kind, redaction_key=key),
                     entry.every,
-                    entry.overlap,
+                    entry.overlap.most,
                     entry.second_look.every,
                     entry.second_look.span,
+                    entry.overlap.between(),
+                    entry.lateness.between(),
                 )
             )
         destinations: dict[str, Notifier] = {}
@@ -68,6 +75,8 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
             built = plugins.notifier(notifier.type).build(notifier.name, loaded.notifier_settings[notifier.name])
             stack.callback(built.close)
             destinations[notifier.name] = Preview(built, notifier.name) if dry_run else built
+        if replaced:
+            _read_back(store, watched)
         metrics = Metrics()
         metrics.rules.set(len(rules))
         changes = RuleFiles(settings.rules)
@@ -81,14 +90,63 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
             rules_changed=changes.changed,
             upkeep=Upkeep(settings.retention.seen, settings.retention.history),
             metrics=metrics,
+            care=_care(loaded, dry_run=dry_run),
+            stall_mark=Path(path + ".stalled") if path and not dry_run else None,
+            damage_mark=damage_mark(path) if path and not dry_run else None,
+            replaced=replaced,
         )
         yield App(Service(parts), parts)
 
 
+def _service_store(url: str, *, dry_run: bool) -> tuple[Store, str]:
+    """The store of a service, and where a damaged one was put aside (told loudly: this one knows nothing)."""
+    if dry_run or is_postgres(url):
+        return open_configured_store(url, hold=not dry_run, copy=dry_run), ""
+    store, aside = open_or_replace(store_path(url), time.time())
+    if aside:
+        logs.get().critical("THE STORE WAS DAMAGED: it was put aside and a new one begun", kept_as=aside)
+    return store, aside
+
+
+def _read_back(store: Store, watched: Sequence[Watched]) -> None:
+    """A new store in place of a damaged one reads back as far as a second look does, not only from now on."""
+    now = datetime.now(UTC)
+    with store.transaction() as tx:
+        for one in watched:
+            tx.move_cursor(one.source.name, Cursor(now - max(one.second_look_span, one.overlap)))
+
+
+def _care(loaded: Loaded, *, dry_run: bool) -> Care:
+    settings = loaded.settings
+    meta = settings.meta.to if settings.meta.to is not None else [one.name for one in settings.notifiers]
+    return Care(
+        meta=() if dry_run else tuple(meta),
+        escalate_after=settings.delivery.escalate_after,
+        source_failing=settings.meta.source_failing,
+        source_silent=settings.meta.source_silent,
+        canary=Canary(settings.canary.to, settings.canary.every) if settings.canary and not dry_run else None,
+    )
+
+
 def open_configured_store(url: str, *, hold: bool = False, copy: bool = False) -> Store:
-    """The store that *url* names (see `store_path`); with *copy*, a copy of it in memory."""
+    """The store that *url* names (see `store_path`, or a Postgres database); with *copy*, a copy of it in memory."""
+    if is_postgres(url):
+        return _on_postgres(url, hold=hold, copy=copy)
     path = store_path(url)
     return open_copy(path) if copy else open_store(path, hold=hold)
+
+
+def _on_postgres(url: str, *, hold: bool, copy: bool) -> Store:
+    need_driver(url)
+    from engine.store import postgres  # noqa: PLC0415 its driver is installed only where it is wanted
+
+    if copy:
+        return postgres.open_copy(url)
+    store = postgres.open_store(url)
+    apart = store.clock_offset(time.time()) if hold else 0.0
+    if abs(apart) > postgres.CLOCKS_APART:
+        logs.get().warning("this machine's clock is not the database's: leases may end too soon", seconds=round(apart))
+    return store
 
 
 def store_path(url: str) -> str:
@@ -100,8 +158,8 @@ def store_path(url: str) -> str:
     scheme, _, path = url.partition("://")
     name = path.lstrip("/")
     if scheme != "sqlite" or not name:
-        message = f"the store {url!r} is none that this version knows"
-        hint = "sqlite:///var/lib/tocsin/tocsin.db, or sqlite:///./tocsin.db for a file beside you"
+        message = f"the store {masked(url)!r} is none that this version knows"
+        hint = "sqlite:///var/lib/tocsin/tocsin.db, sqlite:///./tocsin.db for a file beside you, postgresql://…"
         raise ConfigurationError([Problem(Place("store"), "unknown-store", message, suggestion=hint)])
     if name.startswith("~"):
         return str(Path(name).expanduser())

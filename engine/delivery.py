@@ -64,6 +64,7 @@ class Delivery:
     attempt: int = 1  # this one, from 1
     earlier_ambiguous: bool = False  # an earlier attempt may have arrived
     queued: float = 0.0  # when it was queued, epoch seconds
+    thread: str = ""  # the receipt, here, of the alert that this one takes back: it belongs into the same thread
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,11 +77,7 @@ def play(say: Say, *, pace: float = 1.0, keep: Path | None = None) -> int:
 def _play(say: Say, home: Path, pace: float) -> int:
     key = secrets.token_hex(16)
     hook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-    cloud = Emulator(
-        Settings(
-            KEY_ID, key, account=ACCOUNT, visibility_delay=1.0, shuffle=True, late=0.0
-        )
-    )
+    cloud = Emulator(Settings(KEY_ID, key, account=ACCOUNT, visibility_delay=1.0, shuffle=True, late=0.0))
     received = Received()
     receiver = Server(_receiver(received, hook_secret), "127.0.0.1", 0)
     began = time.time()
@@ -243,9 +239,10 @@ def _report(say: Say, home: Path, steps: list[Step], received: Received) -> bool
             verdicts = store.verdicts(event_id)
             complete = complete and any(verdict.outcome == "alert" for verdict, _ in verdicts)
             for verdict, _ in verdicts:
+                sent = store.deliveries(alert_id=verdict.alert_id) if verdict.alert_id else []
                 ends = ", ".join(
                     f"{one.destination}: {one.state}" + (" and verified" if one.id in received.verified else "")
-                    for one in store.deliveries(alert_id=verdict.alert_id)
+                    for one in sent
                 )
                 say(f"      {verdict.rule_id}: {verdict.outcome}" + (f" → {ends}" if ends else ""))
     finally:

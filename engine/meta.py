@@ -1,9 +1,8 @@
 """
 What Tocsin says about itself: the built-in rules of the watch over the watchman, and their alerts.
 
-A meta-alert is an alert like any other, of the kind "tocsin.meta": it has a story, is told once an hour at most, lies in
-the same tables and leaves by the same outbox. It is about one thing (a source, a destination, a rule), which is its
-group.
+A meta-alert is an alert like any other, of the kind "tocsin.meta": it has a story, is told at most once an hour, lies
+in the same tables and leaves by the same outbox. It is about one thing (a source, a destination, a rule): its group.
 """
 
 from __future__ import annotations
@@ -153,6 +152,7 @@ def meta_alert(rule: MetaRule, about: str, detail: str, now: float) -> Alert:
         event_ids=(event.event_id,),
         created=moment,
         description=detail,
+        matched=detail,
         runbook=rule.runbook.replace("{about}", about),
     )
 

@@ -29,6 +29,21 @@ class Metrics:
         )
         self.pending = Gauge("tocsin_outbox_pending", "Deliveries not yet ended", registry=registry)
         self.oldest = Gauge("tocsin_outbox_oldest_seconds", "Age of the oldest of them", registry=registry)
+        self.broken = Gauge("tocsin_destination_broken", "1 while it takes nothing", ["destination"], registry=registry)
+        self.escalations = Counter(
+            "tocsin_escalations", "Critical alerts that went on to this one", ["destination"], registry=registry
+        )
+        self.imbalance = Gauge(
+            "tocsin_ledger_imbalance",
+            "Matches without exactly one outcome, and alerts without delivery",
+            registry=registry,
+        )
+        self.meta = Counter("tocsin_meta_alerts", "What Tocsin told about itself", ["rule"], registry=registry)
+        self.trouble = Gauge("tocsin_trouble", "1 while it lasts", ["rule", "about"], registry=registry)
+        self.canary = Gauge(
+            "tocsin_canary_age_seconds", "Since a canary last reached its destination, or the start", registry=registry
+        )
+        self.clock_steps = Counter("tocsin_clock_steps", "How often the wall clock was set", registry=registry)
         self.ticks = Counter("tocsin_ticks", "Ticks of the scheduler", registry=registry)
         self.reload_ok = Gauge(
             "tocsin_config_last_reload_successful", "1 when the rules in force are those on disk", registry=registry

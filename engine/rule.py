@@ -14,6 +14,7 @@ from typing import Any
 
 from engine.errors import Place
 from engine.expression import Expression, Lists, Template
+from engine.matching import Matcher
 
 
 class Severity(IntEnum):
@@ -109,11 +110,20 @@ class Attack:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """An alert that a test expects: at which moment after the test's first, and of how many matches if it says so."""
+
+    at: timedelta
+    count: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Example:
     """
     One of a rule's own tests: sample events as written, and whether they raise the rule ("alert" or "nothing").
 
-    *offsets* holds the time of each event after the test's first moment; repeated events are written out.
+    *offsets* holds the time of each event after the test's first moment; repeated events are written out. *alerts*
+    are the alerts expected of a rule with memory, where the test says which; *until* is how long time goes on.
     """
 
     name: str
@@ -121,6 +131,8 @@ class Example:
     events: tuple[Mapping[str, Any], ...]
     expect: str
     offsets: tuple[timedelta, ...] = ()
+    alerts: tuple[Expected, ...] | None = None
+    until: timedelta | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,8 +179,10 @@ class RuleSet:
 
     rules: tuple[Rule, ...]
     lists: Lists = field(default_factory=dict)
+    indexed: bool = True  # False: every rule is asked of every event, to compare and to measure
     _by_kind: Mapping[str, tuple[Rule, ...]] = field(init=False, repr=False, compare=False)
     _by_id: Mapping[str, Rule] = field(init=False, repr=False, compare=False)
+    _matchers: dict[str, tuple[Matcher, tuple[Rule, ...]]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_kind: dict[str, list[Rule]] = {}
@@ -176,6 +190,7 @@ class RuleSet:
             by_kind.setdefault(rule.kind, []).append(rule)
         object.__setattr__(self, "_by_kind", {kind: tuple(rules) for kind, rules in by_kind.items()})
         object.__setattr__(self, "_by_id", {rule.id: rule for rule in self.rules})
+        object.__setattr__(self, "_matchers", {})
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)
@@ -185,6 +200,15 @@ class RuleSet:
 
     def of_kind(self, kind: str) -> tuple[Rule, ...]:
         return self._by_kind.get(kind, ())
+
+    def matcher(self, kind: str) -> tuple[Matcher, tuple[Rule, ...]]:
+        """What asks the enabled rules of a kind all at once, and those rules, in the order of its numbers."""
+        found = self._matchers.get(kind)
+        if found is None:  # two threads may both make one; they are alike
+            asked = tuple(rule for rule in self.of_kind(kind) if rule.enabled)
+            matcher = Matcher((rule.match for rule in asked), kind, indexed=self.indexed)
+            found = self._matchers[kind] = matcher, asked
+        return found
 
     def find(self, rule_id: str) -> Rule | None:
         return self._by_id.get(rule_id)

@@ -2,7 +2,9 @@
 The path over files: the same decode, evaluation and grouping as the service, with no state outside the call.
 
 Time is the events' own: a story's quiet period runs over event time, so that a year of history reads as it would have
-been told. Memory grows with the stories that are open and sixteen bytes per event, not with the input.
+been told. Memory grows with the stories that are open and sixteen bytes per event, not with the input. Rules with
+memory see all events in the order of their times, which is known when the input ends: until then each of their matches
+is kept, with its raw record. Time ends with the newest event of the input: an absence that lasts longer is not told.
 """
 
 from __future__ import annotations
@@ -10,17 +12,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
-from engine.alert import Alert, Fault, Match
-from engine.correlate import raise_alert
-from engine.dedup import Told, why
+from engine.alert import Alert, Fault, Match, fingerprint
+from engine.correlate import Hit, raise_alert
+from engine.correlate import story as story_of
 from engine.errors import DecodeError
 from engine.evaluate import evaluate
-from engine.event import Event, Quarantined, Record
+from engine.event import Event, Fields, Identity, Quarantined, Record
 from engine.kinds import Kind
+from engine.matching.reads import path_of
 from engine.rule import RuleSet
+from engine.stream import Stream
 
 
 @dataclass(slots=True)
@@ -37,12 +41,34 @@ class Scanned:
     alerts: int = 0
 
 
+class Passed(NamedTuple):
+    """Records of one kind that no rule is true of: the digests and times of their events."""
+
+    kind: str
+    events: list[tuple[bytes, int]]
+
+
+class Weighed(NamedTuple):
+    """An event that rules are true of, or broke on, as another process has decided it."""
+
+    identity: Identity
+    time: int
+    name: str
+    raw: bytes
+    matches: list[tuple[int, int | None, str | Alert | None]]
+    """Of each match the rule's number in the set, the exception that hides it, and what `told_of` says."""
+    faults: list[Fault]
+
+
+Given = tuple[str, Record] | Passed | Weighed  # a record comes with the name of its kind
+
+
 @dataclass(slots=True)
 class _Story:
     """One alert while more events may join it."""
 
     alert: Alert
-    told: Told
+    told: int  # time of the event that it was told for
     ids: list[str]
     first: int
     last: int
@@ -64,72 +90,181 @@ class Scan:
     seen: Scanned = field(default_factory=Scanned)
     _ids: set[bytes] = field(default_factory=set)
     _stories: dict[str, _Story] = field(default_factory=dict)
+    _streams: dict[str, Stream] = field(default_factory=dict)  # of the rules with memory, by kind
+    _raw: dict[tuple[str, str, str], bytes] = field(default_factory=dict)  # the records of their matches, by identity
+    _times: dict[str, tuple[int, int]] = field(default_factory=dict)  # kind -> its oldest and newest event
 
-    def alerts(self, records: Iterable[tuple[str, Record]]) -> Iterator[Alert]:
-        """Alerts of *records*, each with the name of its kind."""
-        for kind_name, record in records:
+    def alerts(self, records: Iterable[Given]) -> Iterator[Alert]:
+        """Alerts of *records*, each for itself, or with what another process has decided of it already."""
+        for given in records:
+            if isinstance(given, Passed):
+                for mark, time in given.events:
+                    self.seen.records += 1
+                    self._new(given.kind, mark, time)
+                continue
             self.seen.records += 1
-            kind = self.kinds[kind_name]
-            decoded = kind.decode(record)
+            if isinstance(given, Weighed):
+                yield from self._weighed(given)
+                continue
+            kind_name, record = given
+            decoded = self.kinds[kind_name].decode(record)
             if decoded.quarantined is not None:
                 self.seen.quarantined += 1
                 self.on_quarantined(decoded.quarantined)
             if decoded.event is not None and self._unseen(decoded.event):
-                yield from self._evaluate(decoded.event, kind)
+                yield from self._evaluate(decoded.event)
         for story in self._stories.values():
             yield self._out(story.grown())
+        for kind_name, (oldest, newest) in self._times.items():
+            stream = self._stream(kind_name)
+            stream.begin(oldest)
+            stream.advance(newest)
+            for alert in stream.alerts.values():
+                yield self._out(alert)
+
+    def _stream(self, kind_name: str) -> Stream:
+        if kind_name not in self._streams:
+            rules = RuleSet(tuple(rule for rule in self.rules.of_kind(kind_name) if rule.memory), self.rules.lists)
+            self._streams[kind_name] = Stream(rules, light=True, show=lambda hit: self._shown(kind_name, hit))
+        return self._streams[kind_name]
+
+    def _shown(self, kind_name: str, hit: Hit) -> tuple[Fields, str]:
+        """The event of a match again, from its record."""
+        kind, raw = self.kinds[kind_name], self._raw[kind_name, hit.kept.account, hit.kept.event_id]
+        event = kind.decode(Record(raw)).event
+        return (event.fields if event is not None else {}), kind.evidence(raw)
 
     def _unseen(self, event: Event) -> bool:
-        digest = hashlib.blake2b("\0".join(event.identity).encode("utf-8", "surrogatepass"), digest_size=16).digest()
-        if digest in self._ids:
+        return self._new(event.kind, digest(event.identity), event.time)
+
+    def _new(self, kind_name: str, mark: bytes, time: int) -> bool:
+        if mark in self._ids:
             self.seen.repeated += 1
             return False
-        self._ids.add(digest)
+        self._ids.add(mark)
         self.seen.events += 1
+        span = self._times.get(kind_name)
+        if span is None:
+            self._times[kind_name] = time, time
+        elif not span[0] <= time <= span[1]:
+            self._times[kind_name] = min(span[0], time), max(span[1], time)
         return True
 
-    def _evaluate(self, event: Event, kind: Kind) -> Iterator[Alert]:
-        today = datetime.fromtimestamp(min(max(event.time, 0), _LAST_SECOND), UTC).date()
+    def _evaluate(self, event: Event) -> Iterator[Alert]:
         try:
-            matches, faults = evaluate(self.rules, event, today)
+            matches, faults = evaluate(self.rules, event, day(event))
         except DecodeError as error:  # its identity could be read, the rest of it not
             self.seen.quarantined += 1
             self.on_quarantined(Quarantined(event.kind, str(error), b"", event.event_id))
             return
+        self._broke(faults)
+        for match in matches:
+            yield from self._matched(match, None)
+
+    def _weighed(self, weighed: Weighed) -> Iterator[Alert]:
+        kind, name, record = weighed.identity.kind, weighed.name, weighed.raw
+        if not self._new(kind, digest(weighed.identity), weighed.time):
+            return
+
+        def fields(raw: bytes) -> Fields:
+            event = self.kinds[kind].decode(Record(raw)).event
+            return event.fields if event is not None else {}
+
+        event = Event(weighed.identity, time=weighed.time, name=name, raw=record, decode=fields)
+        self._broke(weighed.faults)
+        for number, excepted, told in weighed.matches:
+            yield from self._matched(Match(self.rules.rules[number], event, excepted), told)
+
+    def _broke(self, faults: Iterable[Fault]) -> None:
         for fault in faults:
             self.seen.faults += 1
             self.on_fault(fault)
-        for match in matches:
-            self.seen.matches += 1
-            if match.excepted is not None:
-                self.seen.excepted += 1
-            else:
-                yield from self._tell(match, kind)
 
-    def _tell(self, match: Match, kind: Kind) -> Iterator[Alert]:
+    def _matched(self, match: Match, told: str | Alert | None) -> Iterator[Alert]:
+        self.seen.matches += 1
+        if match.excepted is not None:
+            self.seen.excepted += 1
+        elif match.rule.memory is not None:
+            self._remember(match)
+        else:
+            told = told_of(match) if told is None else told
+            if isinstance(told, Alert):
+                yield self._out(told)
+            elif told is not None:
+                yield from self._tell(match, told)
+
+    def _remember(self, match: Match) -> None:
         event = match.event
-        alert = raise_alert(match, now=event.time, evidence="")
-        if not match.rule.group_by:
-            yield self._out(replace(alert, evidence=kind.evidence(event.raw)))
+        self._broke(self._stream(event.kind).take(match))
+        self._raw[event.identity] = event.raw
+
+    def _tell(self, match: Match, mark: str) -> Iterator[Alert]:
+        """The alert that nothing can join any more, if *match* begins another of the same story."""
+        event = match.event
+        known = self._stories.get(mark)
+        # Of `dedup.why` only this is left to ask: the severity is the rule's own, and no event comes twice.
+        if known is not None and event.time - known.told < match.rule.quiet.total_seconds():
+            known.ids.append(event.event_id)
+            known.first = min(known.first, event.time)
+            known.last = max(known.last, event.time)
             return
-        story = self._stories.get(alert.fingerprint)
-        if story is not None and not why(alert, story.told, match.rule.quiet, event.time).tells:
-            story.ids.append(event.event_id)
-            story.first = min(story.first, event.time)
-            story.last = max(story.last, event.time)
-            return
-        if story is not None:
-            yield self._out(story.grown())
-        alert = replace(alert, evidence=kind.evidence(event.raw))
-        told = Told(alert.id, alert.severity, event.time)
-        self._stories[alert.fingerprint] = _Story(alert, told, [event.event_id], event.time, event.time)
+        if known is not None:
+            yield self._out(known.grown())
+        self._stories[mark] = _Story(_shortly(match), event.time, [event.event_id], event.time, event.time)
 
     def _out(self, alert: Alert) -> Alert:
         self.seen.alerts += 1
         return alert
 
 
+def digest(identity: Identity) -> bytes:
+    """Sixteen bytes that two records share when they are the same event."""
+    return hashlib.blake2b("\0".join(identity).encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+def day(event: Event) -> date:
+    """The day (UTC) of *event*: on which an exception holds or has ended."""
+    number = min(max(event.time, 0), _LAST_SECOND) // 86_400
+    found = _days.get(number)
+    if found is None:
+        if len(_days) > 10_000:
+            _days.clear()
+        found = _days[number] = date.fromordinal(_EPOCH + number)
+    return found
+
+
+def told_of(match: Match) -> str | Alert | None:
+    """
+    What a scan must know to tell *match*: of a rule that groups its matches the story's fingerprint, else the alert.
+
+    None for what is not told by itself: excepted matches, and those of rules with memory.
+    """
+    if match.excepted is not None or match.rule.memory is not None:
+        return None
+    if match.rule.group_by:  # most matches only join a story: no more is made of them than that needs
+        return fingerprint(match.rule.id, match.event.kind, _group(match))
+    return _shortly(match)
+
+
+def _shortly(match: Match) -> Alert:
+    """The alert of *match*, without the event itself: a scan prints lines, and holds many stories."""
+    return replace(raise_alert(match, now=match.event.time, evidence=""), fields={})
+
+
+def _group(match: Match) -> dict[str, Any]:
+    """As `correlate.story`, decoding no more of the event than the group needs, where plain paths say what that is."""
+    group: dict[str, Any] = {}
+    for expression in match.rule.group_by:
+        path = path_of(expression.tree)
+        if path is None:
+            return story_of(match)
+        group[expression.text] = match.event.view[path]
+    return group
+
+
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: no calendar goes further
+_EPOCH = date(1970, 1, 1).toordinal()
+_days: dict[int, date] = {}  # day since 1970 -> the day
 
 
 def line(alert: Alert) -> dict[str, Any]:

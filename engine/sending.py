@@ -1,18 +1,27 @@
 """
-The second half of the path: claim → deliver → record.
+The second half of the path: claim → deliver → record, and, for a critical alert that did not arrive, → escalate.
 
-It sends what the store holds; what happened is recorded with the attempt, and one policy says when to try again.
+It sends what the store holds; what happened is recorded with the attempt, and one policy says when to try again. A
+destination that refuses everything (a revoked token, a channel that is gone) is broken: its deliveries wait, unburnt,
+and one of them is tried every minute until a person has mended it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Final
 
 from engine.alert import Alert
 from engine.delivery import Delivered, Delivery, Notifier, Outcome, Refused, TryLater
-from engine.retry import next_attempt
-from engine.store import DeliveryState, Store
+from engine.meta import KIND as META
+from engine.retry import GIVE_UP_AFTER, next_attempt
+from engine.route import Route, next_destination
+from engine.rule import Severity
+from engine.store import DeliveryState, Queued, Store
+
+PROBE_EVERY: Final = timedelta(minutes=1)
+ESCALATED: Final = Severity.CRITICAL  # what cannot wait
 
 
 def delivery_id(alert: Alert, destination: str) -> str:
@@ -35,17 +44,26 @@ def deliver(
         return None
     outcome = attempt(notifier, delivery)
     now = clock()
+    probe_at = now + PROBE_EVERY.total_seconds()
     match outcome:
         case Delivered(receipt):
             state: DeliveryState = "delivered"
             store.settle(delivery, state, now, receipt=receipt)
+            store.mend_destination(destination)
+        case Refused(reason) if outcome.permanent:
+            too_late = now - delivery.queued >= GIVE_UP_AFTER.total_seconds()
+            state = "dead" if too_late else "retry"
+            store.break_destination(destination, reason, now, probe_at)
+            store.settle(delivery, state, now, due=probe_at, reason=reason)
         case Refused(reason):
             state = "refused"
             store.settle(delivery, state, now, reason=reason)
+            store.mend_destination(destination)  # it looked at the message: it is there, and lets us in
         case TryLater(reason, after, ambiguous):
             due = next_attempt(attempt=delivery.attempt, now=now, created=delivery.queued, after=after, chance=chance())
             state = "dead" if due is None else "ambiguous" if ambiguous else "retry"
             store.settle(delivery, state, now, due=due or 0.0, reason=reason)
+            store.postpone_probe(destination, probe_at)
     return delivery, outcome, state
 
 
@@ -55,3 +73,27 @@ def attempt(notifier: Notifier, delivery: Delivery) -> Outcome:
         return notifier.send(delivery)
     except Exception as error:  # noqa: BLE001 a notifier's own fault must not end the sender; its text may hold secrets
         return TryLater(f"the notifier broke: {type(error).__name__}", ambiguous=True)
+
+
+def escalate(store: Store, routes: Sequence[Route], now: float, *, patience: timedelta) -> list[tuple[Queued, str]]:
+    """
+    Critical alerts that did not reach a destination go to the next one of their route, at once.
+
+    That is: refused, dead, waiting for a broken destination, or undelivered for *patience*. The delivery itself keeps
+    its state, and goes on being tried where it still is. Returns each with the destination that it went on to.
+    """
+    gone_on = []
+    for failed in store.overdue(now - patience.total_seconds(), severity=ESCALATED):
+        alert = store.find_alert(failed.alert_id)
+        found = None
+        if alert is not None and alert.kind != META:
+            tried = {one.destination for one in store.deliveries(alert_id=alert.id)}
+            found = next_destination(alert, routes, failed.destination, tried)
+        if alert is None or found is None:
+            store.escalate(failed.id, None, now, "")
+            continue
+        name, why = found
+        cause = f"{failed.destination}: {failed.state}, {failed.reason or 'not delivered yet'}; next by {why}"
+        if store.escalate(failed.id, (delivery_id(alert, name), name), now, cause):
+            gone_on.append((failed, name))
+    return gone_on

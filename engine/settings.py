@@ -12,14 +12,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from engine import packs, plugins
+from engine.correlate.lateness import Between
 from engine.errors import ConfigurationError, Place, Problem
 from engine.expression import ExpressionFault, Lists, parse
 from engine.route import Route
+from engine.store.address import secrets_of
 from engine.strict_yaml import Document, Duration, StrictModel, problems_of
 from engine.strict_yaml import load as load_yaml
 
@@ -29,6 +31,27 @@ class SecondLook(StrictModel):
 
     every: Duration = timedelta(hours=1)
     span: Duration = timedelta(hours=24)
+
+
+class Limits(StrictModel):
+    """What a person allows of something that is measured."""
+
+    least: Duration
+    most: Duration
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.least > self.most:
+            raise ValueError("'least' is more than 'most'")
+        return self
+
+    def between(self) -> Between:
+        return Between(self.least, self.most)
+
+
+def _both(value: object) -> object:
+    """A single duration is both limits."""
+    return {"least": value, "most": value} if isinstance(value, str | int | timedelta) else value
 
 
 class _Entry(StrictModel):
@@ -48,7 +71,10 @@ class SourceSettings(_Entry):
     name: str = Field(pattern=r"^[A-Za-z0-9_-]{1,48}$")
     type: str
     every: Duration = timedelta(seconds=60)
-    overlap: Duration = timedelta(minutes=15)
+    overlap: Annotated[Limits, BeforeValidator(_both)] = Limits(least=timedelta(minutes=5), most=timedelta(hours=1))
+    lateness: Annotated[Limits, BeforeValidator(_both)] = Limits(
+        least=timedelta(seconds=30), most=timedelta(minutes=15)
+    )
     second_look: SecondLook = SecondLook()
 
 
@@ -62,11 +88,37 @@ class NotifierSettings(_Entry):
 
 
 class RouteSettings(StrictModel):
-    """Who hears of which alerts; the first route that matches takes the alert, unless it says `continue`."""
+    """
+    Who hears of which alerts; the first route that matches takes the alert, unless it says `continue`.
+
+    `then` are its next destinations: who is told when one of `to`, or one before, did not get a critical alert.
+    """
 
     match: str | None = None
     to: list[str]
+    then: list[str] = Field(default=[])
     go_on: bool = Field(default=False, alias="continue")
+
+
+class DeliverySettings(StrictModel):
+    """How long a critical alert may lie undelivered before the next destination of its route is told."""
+
+    escalate_after: Duration = timedelta(minutes=5)
+
+
+class MetaSettings(StrictModel):
+    """Who is told when something is wrong with Tocsin itself (default: every notifier), and from when on."""
+
+    to: list[str] | None = None
+    source_failing: Duration = timedelta(minutes=5)
+    source_silent: Duration = timedelta(hours=24)
+
+
+class CanarySettings(StrictModel):
+    """A test event that goes the whole way, every so often, to a destination of its own."""
+
+    to: str
+    every: Duration = timedelta(hours=1)
 
 
 class WebSettings(StrictModel):
@@ -97,6 +149,9 @@ class Settings(StrictModel):
     sources: list[SourceSettings] = Field(default=[])
     notifiers: list[NotifierSettings] = Field(default=[])
     routes: list[RouteSettings] = Field(default=[])
+    delivery: DeliverySettings = DeliverySettings()
+    meta: MetaSettings = MetaSettings()
+    canary: CanarySettings | None = None
     web: WebSettings = WebSettings()
     retention: Retention = Retention()
     log: LogSettings = LogSettings()
@@ -122,7 +177,12 @@ class Loaded:
     def routes(self, lists: Lists) -> tuple[Route, ...]:
         """The compiled routes; their conditions were checked by `load` already."""
         return tuple(
-            Route(tuple(route.to), parse(route.match, place=place, lists=lists) if route.match else None, route.go_on)
+            Route(
+                tuple(route.to),
+                parse(route.match, place=place, lists=lists) if route.match else None,
+                route.go_on,
+                tuple(route.then),
+            )
             for route, place in zip(self.settings.routes, self.route_places, strict=True)
         )
 
@@ -180,9 +240,11 @@ def load(
     places = _check_routes(routes, names, _lists(data, routes), document, problems)
     if settings is None:
         raise ConfigurationError(problems)
+    _check_own(settings, names, document, problems)
     _check_spans(settings, document, problems)
     if any(secrets_needed or problem.code != "missing-secret" for problem in problems):
         raise ConfigurationError(problems)
+    secrets.update(secrets_of(settings.store))
     return Loaded(settings, document.file, sources, destinations, places, frozenset(secrets))
 
 
@@ -332,16 +394,13 @@ def _check_routes(
     problems: list[Problem],
 ) -> tuple[Place, ...]:
     places = []
+    says = (document, problems)
     for index, route in routes:
         spot = ("routes", index, "match")
         place = document.place(spot)
         places.append(place)
-        for number, name in enumerate(route.to):
-            if name not in names:
-                known = f"notifiers: {', '.join(sorted(names)) or 'none'}"
-                message = f"no notifier is called {name!r}"
-                where = ("routes", index, "to", number)
-                problems.append(document.problem(where, "unknown-notifier", message, suggestion=known))
+        for key, called in (("to", route.to), ("then", route.then)):
+            _check_names([(("routes", index, key, number), name) for number, name in enumerate(called)], names, *says)
         if route.match is not None:
             try:
                 parse(route.match, place=place, lists=lists)
@@ -350,9 +409,30 @@ def _check_routes(
     return tuple(places)
 
 
+def _check_names(
+    called: Sequence[tuple[tuple[str | int, ...], str]], names: set[str], document: Document, problems: list[Problem]
+) -> None:
+    for where, name in called:
+        if name not in names:
+            known = f"notifiers: {', '.join(sorted(names)) or 'none'}"
+            message = f"no notifier is called {name!r}"
+            problems.append(document.problem(where, "unknown-notifier", message, suggestion=known))
+
+
+def _check_own(settings: Settings, names: set[str], document: Document, problems: list[Problem]) -> None:
+    """The destinations of what Tocsin says about itself."""
+    called: list[tuple[tuple[str | int, ...], str]] = []
+    called += [(("meta", "to", number), name) for number, name in enumerate(settings.meta.to or ())]
+    if settings.canary is not None:
+        called.append((("canary", "to"), settings.canary.to))
+        if settings.canary.every < timedelta(minutes=1):
+            problems.append(document.problem(("canary", "every"), "too-often", "a canary flies at most once a minute"))
+    _check_names(called, names, document, problems)
+
+
 def _check_spans(settings: Settings, document: Document, problems: list[Problem]) -> None:
     for index, source in enumerate(settings.sources):
-        longest = max(source.overlap, source.second_look.span)
+        longest = max(source.overlap.most, source.second_look.span)
         if settings.retention.seen < longest + timedelta(days=1):
             message = f"retention.seen must be at least a day longer than what {source.name} reads again ({longest})"
             problems.append(document.problem(("sources", index), "seen-too-short", message))

@@ -59,6 +59,9 @@ class Evidence:
     note: str
 
 
+OWN = "tocsin.meta"  # what Tocsin says about itself: no event, no actor
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One alert for people. *when* and the times in the facts are UTC; *when* is epoch seconds of the last event."""
@@ -125,6 +128,9 @@ def card(alert: Alert, destination: str, *, evidence_limit: int = EVIDENCE) -> C
 
 def _sentence(alert: Alert) -> Iterator[Part]:
     """Who did what to which account from where and did it work; what is not known is left out."""
+    if alert.kind == OWN:
+        yield Part(visible(alert.description, MATCHED) or "-")
+        return
     actor, action, ip, outcome = (_norm(alert, name) for name in ("actor", "action", "ip", "outcome"))
     if not (actor or action):  # a rule about silence has no event
         yield Part("In account ")
@@ -147,6 +153,11 @@ def _sentence(alert: Alert) -> Iterator[Part]:
 
 
 def _facts(alert: Alert) -> Iterator[Fact]:
+    if alert.kind == OWN:
+        for name, value in list(alert.group.items())[:1]:
+            yield Fact(visible(name, 40).capitalize(), _text(value) or "-")
+        yield Fact("Events", _events(alert))
+        return
     about = [_norm(alert, "actor_type"), "MFA off" if alert.norm("mfa") == "False" else ""]
     yield Fact("Actor", _with(_norm(alert, "actor") or "-", ", ".join(filter(None, about))))
     yield Fact("Action", _with(_norm(alert, "action") or "-", _norm(alert, "service")))

@@ -32,7 +32,7 @@ import httpcore
 import httpx
 from pydantic import Field, field_validator
 
-from engine.delivery import Refused, TryLater
+from engine.delivery import Finding, Refused, TryLater
 from notifiers.settings import NotifierSettings
 
 ANSWER_LIMIT = 64 * 1024
@@ -374,10 +374,15 @@ class Outbound:
     ) -> Answer | TryLater | Refused:
         """One POST, over by *deadline*. No reason holds the URL, a header or a part of the body."""
         with _HUSH:
-            return self._post(url, body, headers, deadline)
+            return self._ask("POST", url, body, headers, deadline)
 
-    def _post(
-        self, url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline
+    def head(self, url: str, deadline: Deadline) -> Answer | TryLater | Refused:
+        """One HEAD: whether anybody answers there. It is safe (RFC 9110 9.2.1): a receiver does nothing for it."""
+        with _HUSH:
+            return self._ask("HEAD", url, b"", {}, deadline)
+
+    def _ask(
+        self, method: str, url: str, body: bytes, headers: Mapping[str, str], deadline: Deadline
     ) -> Answer | TryLater | Refused:
         self._backend.deadline = deadline
         left = deadline.left
@@ -385,7 +390,7 @@ class Outbound:
             return TryLater("no time left in this attempt")
         timeout = {"connect": left, "read": left, "write": left, "pool": left}
         request = httpx.Request(
-            "POST",
+            method,
             url,
             content=body,
             headers={"Connection": "keep-alive", "Accept": "*/*", **headers},
@@ -394,7 +399,7 @@ class Outbound:
         try:
             response = self._transport.handle_request(request)
         except AddressForbidden as forbidden:
-            return Refused(str(forbidden))
+            return Refused(str(forbidden), permanent=True)
         except NameUnknown as unknown:
             return TryLater(str(unknown))
         except httpx.ConnectTimeout:
@@ -409,6 +414,14 @@ class Outbound:
 
     def close(self) -> None:
         self._transport.close()
+
+
+def reachable(answer: Answer | TryLater | Refused) -> Finding:
+    """Whether somebody answers at a URL, by the answer to a HEAD; any status shows it."""
+    if isinstance(answer, Answer):
+        return Finding(True, f"somebody answers there (HTTP {answer.status} to HEAD)")
+    to_do = "check the URL, DNS, the firewall, and allow_hosts for an inner host"
+    return Finding(False, f"nobody could be reached: {answer.reason}", to_do)
 
 
 def _why(fault: BaseException) -> str:

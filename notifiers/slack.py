@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
@@ -19,16 +19,16 @@ from urllib.request import Request
 
 from pydantic import SecretStr, field_validator, model_validator
 from slack_sdk.errors import SlackApiError
-from slack_sdk.web import WebClient
+from slack_sdk.web import SlackResponse, WebClient
 from slack_sdk.webhook import WebhookClient
 from slack_sdk.webhook.webhook_response import WebhookResponse
 
 from engine.alert import Alert
-from engine.delivery import Delivered, Delivery, NotifierPlugin, Outcome, Refused, TryLater
+from engine.delivery import Delivered, Delivery, Finding, NotifierPlugin, Outcome, Refused, TryLater
 from engine.rule import Severity
 from notifiers import slack_message
 from notifiers.card import Card, card
-from notifiers.outbound import Answer, Deadline, Outbound, OutboundSettings, checked_url, retry_after
+from notifiers.outbound import Answer, Deadline, Outbound, OutboundSettings, checked_url, reachable, retry_after
 from notifiers.settings import one_line
 from notifiers.slack_message import Mention, Payload
 from notifiers.text import visible
@@ -52,6 +52,17 @@ BAD_FORM = frozenset(
         "invalid_metadata_schema", "markdown_text_conflict",
     }
 )  # fmt: skip
+# Not this message is refused but every one, until a person mends the app, its token or the channel.
+CONFIGURATION = frozenset(
+    {
+        "channel_not_found", "not_in_channel", "is_archived", "channel_is_archived", "invalid_auth", "not_authed",
+        "account_inactive", "token_revoked", "token_expired", "missing_scope", "restricted_action", "no_permission",
+        "ekm_access_denied", "no_service", "no_team", "invalid_token", "action_prohibited",
+        "posting_to_general_channel_denied", "not_allowed_token_type", "org_login_required", "team_access_not_granted",
+        "access_denied", "enterprise_is_restricted", "user_not_found",
+    }
+)  # fmt: skip
+GONE_STATUS = frozenset({401, 403, 404, 405, 410})  # without a code of Slack's: it is not Slack that answers there
 WHAT_TO_DO: Mapping[str, str] = {
     "channel_not_found": "check the channel's id, and that the app is in it if it is private",
     "not_in_channel": "invite the app to the channel",
@@ -213,9 +224,9 @@ def _by_status(status: int, headers: Mapping[str, str]) -> TryLater | Refused | 
         # Slack, or a gateway before it, may have posted the message all the same.
         return TryLater(f"HTTP {status}", after=retry_after(headers, datetime.now(UTC)), ambiguous=True)
     if 300 <= status < 400:
-        return Refused(f"HTTP {status}: redirects are not followed")
+        return Refused(f"HTTP {status}: redirects are not followed", permanent=True)
     if not 200 <= status < 300:
-        return Refused(f"HTTP {status}")
+        return Refused(f"HTTP {status}", permanent=status in GONE_STATUS)
     return None
 
 
@@ -237,7 +248,8 @@ def _judged(code: str, status: int, headers: Mapping[str, str]) -> TryLater | Re
     if isinstance(by_status, TryLater):
         return by_status
     name = code or f"HTTP {status} with an unknown error"
-    return Refused(f"{name}: {WHAT_TO_DO[code]}" if code in WHAT_TO_DO else name)
+    permanent = code in CONFIGURATION or (not code and status in GONE_STATUS)
+    return Refused(f"{name}: {WHAT_TO_DO[code]}" if code in WHAT_TO_DO else name, permanent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,15 +305,25 @@ class Bot:
                 return found
             if isinstance(found, TryLater | Refused):
                 remark = f"; whether an earlier attempt arrived could not be seen: {found.reason}"
+        thread = self._thread(delivery.thread)
+        # What takes an alert back stands in that alert's thread, and in the channel too: who read one sees the other.
         posted = self._post_or_plain(
             lambda: slack_message.parent(shown, self._ping(shown)),
             lambda fault: slack_message.plain_parent(shown, self._ping(shown), fault),
             metadata=_metadata(delivery),
+            **({"thread_ts": thread, "reply_broadcast": True} if thread else {}),
         )
         if not isinstance(posted, _Posted):
             return posted
         self._channel_id = posted.channel
-        return Delivered(f"{posted.channel}/{posted.ts}{remark}{self._post_reasons(shown, posted)}")
+        reasons = self._post_reasons(shown, _Posted(posted.channel, thread or posted.ts))
+        return Delivered(f"{posted.channel}/{posted.ts}{remark}{reasons}")
+
+    def _thread(self, receipt: str) -> str:
+        """The ts of the message of *receipt* ("C0123456789/1700000000.000100; …"), where that is in our channel."""
+        channel, _, rest = receipt.partition("/")
+        ts = rest.partition(";")[0].strip()
+        return ts if channel in (self._channel_id, self._channel) and re.fullmatch(r"\d+\.\d+", ts) else ""
 
     def preview(self, delivery: Delivery) -> str:
         shown = card(delivery.alert, delivery.destination)
@@ -310,6 +332,46 @@ class Bot:
             "chat.postMessage in its thread": slack_message.reply(shown),
         }
         return json.dumps(messages, ensure_ascii=False, indent=2)
+
+    def check(self) -> Sequence[Finding]:
+        """The token (auth.test), its scopes (the header x-oauth-scopes of every answer), and the channel."""
+        self._door.deadline = Deadline(self._timeout)
+        answer = self._asked(self._api.auth_test)
+        if isinstance(answer, TryLater):
+            return [Finding(False, f"Slack cannot be asked: {answer.reason}", "check network, DNS and firewall")]
+        if isinstance(answer, Refused):
+            return [Finding(False, f"Slack does not know the token: {answer.reason}", "make a new bot token (xoxb-…)")]
+        given = {name.lower(): str(value) for name, value in answer.headers.items()}.get("x-oauth-scopes", "")
+        scopes = {scope.strip() for scope in given.split(",") if scope.strip()}
+        found = [Finding(True, f"the token is good (app {visible(str(answer.get('user', '?')), 40)})")]
+        return [*found, *_scope_findings(scopes), self._channel_finding()]
+
+    def _channel_finding(self) -> Finding:
+        if not self._channel_id:
+            to_do = "use the channel's id (C0123456789): with a name, an earlier attempt cannot be looked up"
+            return Finding(None, "the channel is given by name, it cannot be looked at", to_do)
+        self._door.deadline = Deadline(self._timeout)
+        answer = self._asked(lambda: self._api.conversations_info(channel=self._channel_id))
+        if isinstance(answer, TryLater | Refused):
+            if answer.reason.startswith("missing_scope"):
+                to_do = "add channels:read (groups:read for a private channel) to see it here; sending does not need it"
+                return Finding(None, "whether the app is in the channel cannot be seen: it lacks a scope", to_do)
+            return Finding(False, f"the channel cannot be used: {answer.reason}", "check its id; invite the app to it")
+        channel = answer.get("channel") or {}
+        if channel.get("is_archived"):
+            return Finding(False, "the channel is archived", "unarchive it, or choose another")
+        if not channel.get("is_member"):
+            return Finding(False, "the app is not in the channel", "invite it: /invite @NAME-OF-THE-APP in the channel")
+        return Finding(True, "the app is in the channel")
+
+    def _asked(self, ask: Callable[[], SlackResponse]) -> SlackResponse | TryLater | Refused:
+        try:
+            return ask()
+        except _Unanswered as unanswered:
+            return unanswered.outcome
+        except SlackApiError as refusal:
+            judged = _refusal(refusal)
+            return Refused(judged.code) if isinstance(judged, _BadForm) else judged
 
     def close(self) -> None:
         self._outbound.close()
@@ -406,7 +468,8 @@ class Webhook:
         self.name = name
         self._outbound = Outbound(settings)
         self._door = _Door(self._outbound)
-        self._hook = _Hook(settings.url.get_secret_value().strip(), self._door)
+        self._url = settings.url.get_secret_value().strip()
+        self._hook = _Hook(self._url, self._door)
         self._mention = slack_message.mention(settings.mention) if settings.mention else None
         self._timeout = settings.timeout
 
@@ -428,6 +491,10 @@ class Webhook:
         shown = self._card(delivery)
         message = {"POST to the incoming webhook": slack_message.single(shown, self._ping(shown))}
         return json.dumps(message, ensure_ascii=False, indent=2)
+
+    def check(self) -> Sequence[Finding]:
+        unknown = f"whether the webhook is still good cannot be seen without sending: `tocsin notify {self.name}`"
+        return [reachable(self._outbound.head(self._url, Deadline(self._timeout))), Finding(None, unknown)]
 
     def close(self) -> None:
         self._outbound.close()
@@ -451,6 +518,20 @@ class Webhook:
         if code in BAD_FORM and answer.status_code < 500:
             return _BadForm(code)
         return _judged(code, answer.status_code, answer.headers)
+
+
+def _scope_findings(scopes: set[str]) -> list[Finding]:
+    if not scopes:
+        return [Finding(None, "Slack does not say which scopes the token has")]
+    if "chat:write" not in scopes:
+        return [Finding(False, "the token may not post", "add the scope chat:write to the app and install it again")]
+    found = [Finding(True, "the token may post (chat:write)")]
+    if not scopes & {"channels:history", "groups:history"}:
+        to_do = (
+            "add channels:history (groups:history for a private channel), or a lost answer may mean a second message"
+        )
+        found.append(Finding(None, "the token may not read the channel to see whether a message arrived", to_do))
+    return found
 
 
 def _formed(form: Callable[[], Payload]) -> Payload | _BadForm:

@@ -20,8 +20,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from engine.alert import Alert
-from engine.delivery import Delivered, Delivery, NotifierPlugin, Outcome, Refused, TryLater
-from notifiers.outbound import Answer, Deadline, Outbound, OutboundSettings, checked_url, retry_after
+from engine.delivery import Delivered, Delivery, Finding, NotifierPlugin, Outcome, Refused, TryLater
+from notifiers.outbound import Answer, Deadline, Outbound, OutboundSettings, checked_url, reachable, retry_after
 from notifiers.settings import one_line
 from notifiers.text import CUT, inert_json, plain_json
 
@@ -29,6 +29,7 @@ TYPE = "alert.created"
 BODY = 20_000  # bytes; Standard Webhooks asks senders to stay below 20 kB
 PREFIX = "whsec_"
 RESERVED_HEADERS = re.compile(r"(?i)webhook-.*|content-.*|host|connection|transfer-encoding|te|trailer|upgrade|expect")
+ABOUT_US = frozenset({401, 403, 404, 405})  # the key, the URL or the method is wrong, not this message
 HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 5.6.2 token
 
 
@@ -239,6 +240,10 @@ class Webhook:
         message = json.loads(body(delivery.alert, evidence=self._evidence))
         return "\n".join([*lines, inert_json(message, indent=2)])
 
+    def check(self) -> Sequence[Finding]:
+        unknown = f"whether it takes our alerts cannot be seen without sending: `tocsin notify {self.name}`"
+        return [reachable(self._outbound.head(self._url, Deadline(self._timeout))), Finding(None, unknown)]
+
     def close(self) -> None:
         self._outbound.close()
 
@@ -273,10 +278,10 @@ def judged(answer: Answer, now: datetime) -> Outcome:
     if status in {408, 425, 429} or status >= 500:
         return TryLater(f"HTTP {status}", after=wait)
     if 300 <= status < 400:
-        return Refused(f"HTTP {status}: redirects are not followed; configure the final URL")
+        return Refused(f"HTTP {status}: redirects are not followed; configure the final URL", permanent=True)
     if status == 410:
-        return Refused("HTTP 410: the receiver is gone and wants no more; remove the destination")
-    return Refused(f"HTTP {status}")
+        return Refused("HTTP 410: the receiver is gone and wants no more; remove the destination", permanent=True)
+    return Refused(f"HTTP {status}", permanent=status in ABOUT_US)
 
 
 def _failure(text: bytes) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
+from urllib.parse import quote
 
 import click
 
 from engine import __version__
 from engine.errors import ConfigurationError, Problem
-from engine.kinds import Field
+from engine.event import Fields
+from engine.kinds import Field, Kind
 
 
 @click.command()
@@ -51,7 +53,7 @@ def findings(paths: Sequence[str], config: str | None) -> tuple[list[Problem], i
             return sorted(problems, key=_order), 0
     examined = packs.examine(wanted)
     problems += examined.problems
-    problems += lint(examined, _fields_of, datetime.now(UTC).date())
+    problems += lint(examined, _fields_of, datetime.now(UTC).date(), view=_view)
     return sorted(set(problems), key=_order), len(examined.rules)
 
 
@@ -67,10 +69,18 @@ def _of_configuration(config: str, problems: list[Problem]) -> list[str]:
 
 
 @cache
-def _fields_of(kind: str) -> tuple[Field, ...]:
+def _kind(name: str) -> Kind:
     from engine import kinds
 
-    return kinds.kind(kind, redaction_key=bytes(32)).fields  # documentation only: nothing is decoded with this key
+    return kinds.kind(name, redaction_key=bytes(32))  # its tokens are never shown: only test events are decoded with it
+
+
+def _fields_of(kind: str) -> tuple[Field, ...]:
+    return _kind(kind).fields
+
+
+def _view(kind: str, sample: Mapping[str, Any]) -> Fields:
+    return _kind(kind).view(sample)
 
 
 def _order(problem: Problem) -> tuple[Any, ...]:
@@ -131,13 +141,27 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
+def _sarif_rule(code: str, problems: Iterable[Problem]) -> dict[str, Any]:
+    """What SARIF calls a reportingDescriptor: the code, what it means, and how grave it is at the most."""
+    from engine.lint import MEANINGS
+
+    meaning = MEANINGS.get(code, "the file cannot be read as what it is meant to be")
+    grave = any(problem.severity == "error" for problem in problems if problem.code == code)
+    return {
+        "id": code,
+        "shortDescription": {"text": meaning},
+        "defaultConfiguration": {"level": "error" if grave else "warning"},
+        "help": {"text": f"{meaning}. See docs/rules.md."},
+    }
+
+
 def _sarif(problems: Iterable[Problem]) -> str:
     """SARIF 2.1.0 (OASIS): one run, one result for each problem."""
     found = list(problems)
     driver = {
         "name": "tocsin check",
         "version": __version__,
-        "rules": [{"id": code} for code in sorted({problem.code for problem in found})],
+        "rules": [_sarif_rule(code, found) for code in sorted({problem.code for problem in found})],
     }
     results = [
         {
@@ -147,7 +171,7 @@ def _sarif(problems: Iterable[Problem]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": problem.place.file},
+                        "artifactLocation": {"uri": quote(problem.place.file.replace("\\", "/"))},
                         "region": {"startLine": problem.place.line, "startColumn": problem.place.column},
                     }
                 }

@@ -10,6 +10,7 @@ import yaml
 
 from engine.cli.options import config_option, configuration
 from engine.logs import Mask
+from engine.store.address import masked
 
 
 @click.group()
@@ -26,6 +27,7 @@ def show(config: str | None) -> None:
     for section, typed in (("sources", loaded.source_settings), ("notifiers", loaded.notifier_settings)):
         for entry in data[section]:
             entry.update(typed[entry["name"]].model_dump(by_alias=True))
+    data["store"] = masked(loaded.settings.store)
     mask = Mask(loaded.secrets)
     click.echo(f"# from {loaded.file}")
     click.echo(yaml.safe_dump(_plain(data, mask), sort_keys=False, allow_unicode=True).rstrip())

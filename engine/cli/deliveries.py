@@ -57,6 +57,8 @@ def show(delivery_id: str, config: str | None, store: str | None, form: str) -> 
         return
     due = f", due {at(found.due)}" if found.state in OPEN_STATES else ""
     click.echo(f"{found.id}: {found.state}{due}\n{found.severity}: {plain(found.title)}")
+    if found.escalated_from:
+        click.echo(f"escalated from {found.escalated_from}: {plain(found.cause)}")
     rows(
         ("TRY", "AT", "STATE", "SAID"),
         ((one.number, at(one.at), one.state, one.reason or one.receipt) for one in tries),

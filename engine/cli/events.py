@@ -47,7 +47,7 @@ def fetch(source: str, config: str | None, span: str, limit: int, full: bool) ->
             for record in page.records:
                 decoded = kind.decode(record)
                 if decoded.quarantined is not None:
-                    click.echo(f"cannot be decoded: {decoded.quarantined.reason}", err=True)
+                    click.echo(plain(f"cannot be decoded: {decoded.quarantined.reason}"), err=True)
                 if decoded.event is None:
                     continue
                 if full:

@@ -12,12 +12,15 @@ from typing import Any
 
 import click
 
+from engine.cli import explain_state
+from engine.cli.options import config_option, opened_store, store_option
 from engine.cli.rules import find, format_option, rules_option
 from engine.cli.show import as_json, plain
 from engine.errors import DecodeError
 from engine.event import Fields, Record
-from engine.explanation import NOT_REACHED, Explanation, Part
+from engine.explanation import ABSENT, NOT_REACHED, Change, Explanation, Part
 from engine.explanation import explain as explained
+from engine.expression import excerpt
 from engine.kinds import Kind, kind
 from engine.rule import Rule
 
@@ -28,21 +31,47 @@ ANSWERS = {
     "fault": "breaks this rule: it cannot be decided",
 }
 SHOWN = 100  # characters of a value
+WRITTEN = 160  # characters of a part of the condition
 
 
 @click.command()
 @click.argument("rule_id")
-@click.argument("event_file")
+@click.argument("event_file", required=False)
 @rules_option
 @click.option("--event-id", help="Which event, when the file holds several.")
+@click.option("--state", "of_state", is_flag=True, help="Of a rule with memory: what it has counted, in the store.")
+@config_option
+@store_option
 @format_option
-def explain(rule_id: str, event_file: str, paths: tuple[str, ...], event_id: str | None, form: str) -> None:
+def explain(
+    rule_id: str,
+    event_file: str | None,
+    paths: tuple[str, ...],
+    event_id: str | None,
+    of_state: bool,
+    config: str | None,
+    store: str | None,
+    form: str,
+) -> None:
     """
     Why a rule fires, or does not, on the event in EVENT_FILE ("-": standard input).
 
     The event may be a few fields by hand, a record, or an API's answer that holds it. Parts marked with * decided.
+    Below the tree stands the least change of the event that turns the answer. With --state and no event: the windows of
+    a rule with memory, what is counted in them, what is missing, and until when.
     """
     rule = find(paths, rule_id)
+    if of_state:
+        with opened_store(config, store) as opened:
+            windows = explain_state.state(rule, opened)
+        for line in explain_state.lines(rule, windows) if form == "text" else ():
+            click.echo(line)
+        for window in windows if form == "json" else ():
+            as_json(window)
+    if event_file is None:
+        if not of_state:
+            raise click.UsageError("Missing argument 'EVENT_FILE'.")
+        return
     fields = _fields(rule, event_file, event_id)
     explanation = explained(rule, fields, datetime.now(UTC).date())
     if form == "json":
@@ -115,15 +144,51 @@ def _lines(explanation: Explanation, fields: Fields) -> Iterator[str]:
         expired = f", expired on {item.exception.expires}" if item.expired else ""
         yield f"unless[{index}] {plain(item.exception.reason)}{expired}"
         yield from _tree(item.tree, "  ")
+    yield from _turning(explanation)
     if rule.memory is not None and explanation.answer == "alert":
         yield "The rule also looks at other events before it alerts; this is about one event alone."
 
 
+_TURNED = {
+    "alert": "would not raise it",
+    "excepted": "would raise it",
+    "nothing": "would raise it",
+    "fault": "could be decided",
+}
+
+
+def _turning(explanation: Explanation) -> Iterator[str]:
+    """The least changes that turn the answer; each was tried."""
+    turned = _TURNED[explanation.answer]
+    if not explanation.changes:
+        yield f"No change of a few single fields was found with which the event {turned}."
+        return
+    size = len(explanation.changes[0])
+    if size == 1:
+        yield f"The event {turned} if one field were something else:"
+    else:
+        yield f"No single-field change was found with which the event {turned}; {size} fields together do it:"
+    for changes in explanation.changes:
+        yield "  " + " and ".join(_change(change) for change in changes)
+
+
+def _change(change: Change) -> str:
+    wanted = "absent" if change.wanted is ABSENT else _quoted(change.wanted)
+    given = "absent" if change.value is ABSENT else _quoted(change.value)
+    return f"{plain(change.field)} would have to be {wanted} (is {given})"
+
+
+def _quoted(value: Any) -> str:
+    return f"'{plain(value)}'" if isinstance(value, str) and len(value) <= SHOWN else _shown(value)
+
+
 def _tree(part: Part, indent: str, branch: str = "") -> Iterator[str]:
     mark = "*" if part.decided else " "
-    text = " ".join(part.text.split())
+    text = excerpt(part.text, WRITTEN)
     yield f"{indent}{branch}{mark} {plain(text)}  → {_value(part)}"
     deeper = indent + {"": "", "├─ ": "│  ", "└─ ": "   "}[branch]
+    if part.value is NOT_REACHED and part.broke is None:
+        return  # nothing in it was asked
     for index, child in enumerate(part.parts):
         last = index == len(part.parts) - 1
         yield from _tree(child, deeper, "└─ " if last else "├─ ")
@@ -153,7 +218,18 @@ def _as_object(explanation: Explanation) -> dict[str, Any]:
             {"reason": item.exception.reason, "expired": item.expired, "match": _part(item.tree)}
             for item in explanation.unless
         ],
+        "least_changes": [[_change_object(change) for change in changes] for changes in explanation.changes],
     }
+
+
+def _change_object(change: Change) -> dict[str, Any]:
+    """A change for programs: `is` and `must_be` are left out where the field is, or must be, absent."""
+    told: dict[str, Any] = {"field": change.field}
+    if change.value is not ABSENT:
+        told["is"] = change.value
+    if change.wanted is not ABSENT:
+        told["must_be"] = change.wanted
+    return told
 
 
 def _part(part: Part) -> dict[str, Any]:

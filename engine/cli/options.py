@@ -32,10 +32,10 @@ def configuration(config: str | None, **overrides: Any) -> Loaded:
 def opened_store(config: str | None, store: str | None) -> Iterator[Store]:
     """The store of the configuration (or *store*), beside a running service. Raises StoreError if there is none yet."""
     from engine.app import open_configured_store, store_path
+    from engine.store.address import is_postgres
 
-    url = store or _store_of(config)
-    path = store_path(url)
-    if not Path(path).is_file():
+    url = store or configured_store(config)
+    if not is_postgres(url) and not Path(path := store_path(url)).is_file():
         raise StoreError(f"there is no store at {path} yet: run `tocsin run` first, or name one with --store or -c")
     opened = open_configured_store(url)
     try:
@@ -44,7 +44,8 @@ def opened_store(config: str | None, store: str | None) -> Iterator[Store]:
         opened.close()
 
 
-def _store_of(config: str | None) -> str:
+def configured_store(config: str | None) -> str:
+    """The URL of the configuration's store."""
     return _without_secrets(config).settings.store
 
 

@@ -10,6 +10,7 @@ import click
 from engine.cli.options import config_option, configuration, store_option
 from engine.errors import ConfigurationError, Place, Problem
 from engine.settings import Loaded, config_file
+from engine.store.address import masked
 
 
 @click.command()
@@ -41,21 +42,26 @@ def run(config: str | None, store: str | None, rules: tuple[str, ...], once: boo
         signal.signal(signal.SIGHUP, lambda _n, _f: service.reload_asked.set())
         log.info(
             "started",
-            store=loaded.settings.store,
+            store=masked(loaded.settings.store),
             rules=len(app.parts.policy.rules),
             sources=[watched.source.name for watched in app.parts.watched],
             destinations=list(app.parts.destinations),
         )
         if not loaded.settings.routes and loaded.settings.notifiers:
             log.warning("there are no routes: no alert will be sent")
-        service.check_coverage()
         if once or dry_run:
+            service.check_coverage()
             code = service.once()
             sys.exit(code)
         server = None
         if loaded.settings.web.listen != "off":
             host, _, port = loaded.settings.web.listen.rpartition(":")
-            pages = application(alive=service.alive, unready=service.unready, registry=app.parts.metrics.registry)
+            pages = application(
+                alive=service.alive,
+                unready=service.unready,
+                registry=app.parts.metrics.registry,
+                notes=service.notes,
+            )
             server = Server(pages, host.strip("[]"), int(port))
             server.start()
             log.info("listening", address=":".join(map(str, server.address)))

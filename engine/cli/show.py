@@ -26,6 +26,17 @@ def plain(text: str) -> str:
     return "".join(c if c == " " or unicodedata.category(c)[0] not in "CZ" else _visible(c) for c in text)
 
 
+def json_line(value: Any) -> str:
+    """
+    *value* as one line of JSON that a terminal cannot obey either.
+
+    JSON's own rules let DEL, C1 controls, direction marks and line separators through; here they are escapes, which
+    mean the same to whoever parses it.
+    """
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if text.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in text)
+
+
 def _visible(char: str) -> str:
     return f"\\u{ord(char):04x}" if ord(char) <= 0xFFFF else f"\\U{ord(char):08x}"
 
@@ -40,4 +51,4 @@ def rows(heads: Sequence[str], lines: Iterable[Sequence[object]]) -> None:
 
 def as_json(value: Any) -> None:
     """One JSON line on stdout."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=str))
+    click.echo(json_line(value))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 
 import click
 
@@ -35,7 +36,16 @@ def why(event_id: str, config: str | None, store: str | None, form: str) -> None
                         "detail": v.detail,
                         "at": when,
                         "deliveries": [
-                            {"id": d.id, "destination": d.destination, "state": d.state, "attempts": d.attempts}
+                            {
+                                "id": d.id,
+                                "destination": d.destination,
+                                "state": d.state,
+                                "attempts": d.attempts,
+                                "queued": d.created,
+                                "escalated_from": d.escalated_from or None,
+                                "cause": d.cause or None,
+                                "tries": [asdict(one) for one in attempts[d.id]],
+                            }
                             for d in deliveries.get(v.alert_id, [])
                         ],
                     }
@@ -55,7 +65,9 @@ def why(event_id: str, config: str | None, store: str | None, form: str) -> None
             line += f" {verdict.alert_id}" if verdict.alert_id else ""
             click.echo(line + (f" ({plain(verdict.detail)})" if verdict.detail else ""))
             for queued in deliveries.get(verdict.alert_id, []):
-                click.echo(f"    {queued.id}: {queued.state}, {queued.attempts} attempts")
+                click.echo(f"    {queued.id}: {queued.state}, {queued.attempts} attempts, queued {at(queued.created)}")
+                if queued.escalated_from:
+                    click.echo(f"        escalated from {queued.escalated_from}: {plain(queued.cause)}")
                 for one in attempts[queued.id]:
                     said = plain(one.reason or one.receipt)
                     click.echo(f"        {at(one.at)}  {one.state}" + (f"  {said}" if said else ""))

@@ -107,7 +107,7 @@ class AttackOf(StrictModel):
 
 
 class Repeat(StrictModel):
-    """The event comes again: `times` in all, `every` apart."""
+    """The event comes again: `times` in all, `every` apart. `{n}` in its texts is which one it is, from 1."""
 
     every: Duration
     times: Annotated[int, Field(ge=1, le=10_000, strict=True)]
@@ -128,6 +128,13 @@ def _timed(item: object) -> object:
     return {"event": item}
 
 
+class ExpectedOf(StrictModel):
+    """One alert of a rule with memory: the moment at which it is true, and the matches that it has in the end."""
+
+    at: Duration
+    count: Annotated[int, Field(ge=0, le=1_000_000, strict=True)] | None = None
+
+
 class TestOf(StrictModel):
     """A test of the rule: one event or several, and whether the rule alerts on any of them."""
 
@@ -142,7 +149,24 @@ class TestOf(StrictModel):
     )
     at: Duration | None = None
     repeat: Repeat | None = None
-    expect: Literal["alert", "nothing"]
+    until: Annotated[
+        Duration | None, Field(description="Time goes on so long after the first moment; else to the last event.")
+    ] = None
+    expect: Annotated[
+        Literal["alert", "nothing"],
+        WithJsonSchema({"anyOf": [{"enum": ["alert", "nothing"]}, {"type": "array", "items": {"type": "object"}}]}),
+        Field(description="alert, nothing, or, of a rule with memory, each alert: [{at: 4m, count: 5}]."),
+    ]
+    alerts: list[ExpectedOf] | None = Field(default=None, description="What `expect` lists, under a name of its own.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listed(cls, data: object) -> object:
+        """`expect: [{at: 4m}]` says which alerts; `expect: []` says that there are none."""
+        if isinstance(data, dict) and isinstance(data.get("expect"), list):
+            listed = data["expect"]
+            return {**data, "expect": "alert" if listed else "nothing", "alerts": listed}
+        return data
 
     @model_validator(mode="after")
     def _event_or_events(self) -> Self:
@@ -193,6 +217,8 @@ class RuleFile(StrictModel):
             raise ValueError(f"at most one of {', '.join(MEMORY_KEYS)}: here are {' and '.join(memory)}")
         if self.match is None and self.sequence is None:
             raise ValueError("'match' is missing")
+        if not memory and any(test.until is not None or test.alerts is not None for test in self.tests):
+            raise ValueError("a test with 'until' or a list of alerts is one of a rule with memory")
         return self
 
 
@@ -223,7 +249,9 @@ class PackFile(StrictModel):
 
 def schema() -> dict[str, Any]:
     """The JSON Schema of a rule file; `rules/schema.json` holds it for editors."""
-    return {"$schema": SCHEMA_URL, **RuleFile.model_json_schema(by_alias=True)}
+    from engine.packs.completion import with_examples  # noqa: PLC0415 only who writes the schema needs the kinds
+
+    return {"$schema": SCHEMA_URL, **with_examples(RuleFile.model_json_schema(by_alias=True))}
 
 
 def schema_text() -> str:

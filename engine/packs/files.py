@@ -26,6 +26,7 @@ class Found:
     role: Literal["rule", "list", "pack"]
     pack: Path | None = None  # the pack file that governs it
     whole: bool = True  # the whole folder of its pack is being loaded
+    named: bool = True  # it stands in one of the paths; False: a list that comes along with them
 
 
 def builtin_root() -> Path:
@@ -54,7 +55,9 @@ def find(paths: Sequence[str], problems: list[Problem]) -> list[Found]:
             continue
         known = list(_below(root))
         for item in known:
-            found.setdefault(item.path.resolve(), item)
+            path_to = item.path.resolve()
+            if path_to not in found or (item.named and not found[path_to].named):
+                found[path_to] = item
         if not any(item.path.is_relative_to(root) for item in known):
             problems.append(Problem(Place(path), "no-rules", "there is no YAML file in this folder"))
     return list(found.values())
@@ -79,7 +82,7 @@ def fingerprint(paths: Sequence[str]) -> str:
 def _built_in_lists() -> Iterator[Found]:
     folder = builtin_root() / "lists"
     if folder.is_dir():
-        yield from (Found(path, "list") for path in _yaml_files(folder))
+        yield from (Found(path, "list", named=False) for path in _yaml_files(folder))
 
 
 def _root(path: str, problems: list[Problem]) -> Path | None:
@@ -103,7 +106,7 @@ def _below(root: Path) -> Iterator[Found]:
     above = _pack_above(root.parent if root.is_file() else root)
     if above is not None:
         for folder in (above.absolute().parent / "lists", above.absolute().parent.parent / "lists"):
-            yield from (Found(path, "list") for path in _yaml_files(folder))
+            yield from (Found(path, "list", named=False) for path in _yaml_files(folder))
     if root.is_file():
         yield _classified(root, above, whole=False)
         return

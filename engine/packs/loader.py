@@ -14,7 +14,8 @@ from pydantic import BaseModel, ValidationError
 from engine.alert import canonical
 from engine.errors import ConfigurationError, Place, Problem
 from engine.expression import Expression, ExpressionFault, Lists, Template, parse, parse_template
-from engine.kinds import MODULES
+from engine.kinds import MODULES, Field
+from engine.kinds import kind as kind_called
 from engine.packs import authored
 from engine.packs.files import Found, find
 from engine.rule import (
@@ -22,6 +23,7 @@ from engine.rule import (
     Count,
     Example,
     Exception_,
+    Expected,
     FirstSeen,
     Memory,
     Rule,
@@ -49,25 +51,38 @@ class Examined:
     rules: RuleSet
     problems: tuple[Problem, ...]
     documents: Mapping[str, Document] = field(default_factory=dict)  # by rule id
+    lists: Mapping[str, Document] = field(default_factory=dict)  # by name, those that stand in the paths themselves
+    whole: frozenset[str] = frozenset()  # ids of rules whose whole pack was examined
 
 
 def load(paths: Sequence[str] = ()) -> RuleSet:
     """
     The rules of *paths*: files, folders, `builtin:tencent`, `builtin:aws`; none of them: every built-in pack.
 
-    Disabled rules are loaded too, with `enabled` false. Raises ConfigurationError with every problem of every file.
+    Disabled rules are loaded too, with `enabled` false. Raises ConfigurationError with every problem of every file,
+    and with what the checks are certain to be wrong (docs/rules.md); their warnings stop nothing.
     """
+    from engine.lint import errors  # noqa: PLC0415 the checks read what this module made
+
     examined = examine(paths)
-    if errors := [problem for problem in examined.problems if problem.severity == "error"]:
-        raise ConfigurationError(errors)
+    wrong = [problem for problem in examined.problems if problem.severity == "error"]
+    wrong += errors(examined, fields_of)
+    if wrong:
+        raise ConfigurationError(wrong)
     return examined.rules
+
+
+def fields_of(kind: str) -> tuple[Field, ...]:
+    """The documented fields of a kind of event, by its name."""
+    return kind_called(kind, redaction_key=bytes(32)).fields  # documentation only: nothing is decoded with this key
 
 
 def examine(paths: Sequence[str] = ()) -> Examined:
     """As `load`, for who wants to go on after problems; broken rules are left out. Never raises for the files' sake."""
     problems: list[Problem] = []
     found = find(paths, problems)
-    lists = _lists((item for item in found if item.role == "list"), problems)
+    named: dict[str, Document] = {}
+    lists = _lists((item for item in found if item.role == "list"), problems, named)
     packs = _Packs(problems)
     for item in found:
         if item.role == "pack":
@@ -75,6 +90,7 @@ def examine(paths: Sequence[str] = ()) -> Examined:
     rules: dict[str, Rule] = {}
     documents: dict[str, Document] = {}
     broken: set[str] = set()
+    whole: set[str] = set()
     for item in found:
         if item.role != "rule":
             continue
@@ -88,9 +104,11 @@ def examine(paths: Sequence[str] = ()) -> Examined:
             continue
         rules[rule.id] = rule
         documents[rule.id] = document
+        if item.whole:
+            whole.add(rule.id)
     packs.apply(rules, broken)
     ordered = tuple(sorted(set(problems), key=lambda problem: (problem.place, problem.code, problem.message)))
-    return Examined(RuleSet(tuple(rules.values()), lists), ordered, documents)
+    return Examined(RuleSet(tuple(rules.values()), lists), ordered, documents, named, frozenset(whole))
 
 
 def _read(path: Path, model: type[Model], problems: list[Problem]) -> tuple[Document | None, Model | None]:
@@ -117,7 +135,8 @@ def _read(path: Path, model: type[Model], problems: list[Problem]) -> tuple[Docu
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
-def _lists(found: Iterable[Found], problems: list[Problem]) -> Lists:
+def _lists(found: Iterable[Found], problems: list[Problem], named: dict[str, Document]) -> Lists:
+    """The values of each list by its name; *named* receives the documents of those that the paths themselves hold."""
     lists: dict[str, frozenset[str]] = {}
     homes: dict[str, str] = {}
     for item in found:
@@ -142,6 +161,8 @@ def _lists(found: Iterable[Found], problems: list[Problem]) -> Lists:
             )
             continue
         lists[file.name] = values
+        if item.named:
+            named[file.name] = document
         homes[file.name] = str(item.path)
     return lists
 
@@ -388,7 +409,7 @@ def _example(test: authored.TestOf, index: int, document: Document) -> Example:
     if test.event is not None:
         samples = [authored.SampleOf(event=test.event, at=test.at or timedelta(0), repeat=test.repeat)]
     timed = sorted(
-        ((at, sample.event) for sample in samples for at in _times(sample)),
+        (pair for sample in samples for pair in _written_out(sample)),
         key=lambda pair: pair[0],  # events are not ordered; equal times keep the author's order
     )
     return Example(
@@ -397,10 +418,24 @@ def _example(test: authored.TestOf, index: int, document: Document) -> Example:
         events=tuple(event for _, event in timed),
         expect=test.expect,
         offsets=tuple(at for at, _ in timed),
+        alerts=None if test.alerts is None else tuple(Expected(one.at, one.count) for one in test.alerts),
+        until=test.until,
     )
 
 
-def _times(sample: authored.SampleOf) -> list[timedelta]:
+def _written_out(sample: authored.SampleOf) -> list[tuple[timedelta, Mapping[str, Any]]]:
     if sample.repeat is None:
-        return [sample.at]
-    return [sample.at + number * sample.repeat.every for number in range(sample.repeat.times)]
+        return [(sample.at, sample.event)]
+    return [
+        (sample.at + number * sample.repeat.every, _numbered(sample.event, str(number + 1)))
+        for number in range(sample.repeat.times)
+    ]
+
+
+def _numbered(value: Any, number: str) -> Any:
+    """*value* with its number in place of every `{n}`."""
+    if isinstance(value, str):
+        return value.replace("{n}", number)
+    if isinstance(value, dict):
+        return {key: _numbered(item, number) for key, item in value.items()}
+    return [_numbered(item, number) for item in value] if isinstance(value, list) else value

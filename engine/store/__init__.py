@@ -17,7 +17,9 @@ from engine.alert import Alert, Fault
 from engine.dedup import Told
 from engine.delivery import Delivery
 from engine.event import Cursor, Event, Identity, Quarantined
+from engine.exceptions import Hidden
 from engine.rule import Severity
+from engine.store.windows import WindowRows
 
 DeliveryState = Literal["queued", "sending", "retry", "delivered", "refused", "ambiguous", "dead", "dropped"]
 OPEN_STATES: tuple[DeliveryState, ...] = ("queued", "sending", "retry", "ambiguous")
@@ -29,12 +31,12 @@ class Verdict:
     What became of one match, exactly one per (event, rule): the ledger's line.
 
     *outcome*: "alert" (told, or to be told, by its deliveries), "merged" (into *alert_id*), "excepted" (by *detail*),
-    "silenced" (by *detail*), "unrouted" (no route takes it).
+    "silenced" (by *detail*), "unrouted" (no route takes it), "counted" (part of a rule's memory, and of no alert yet).
     """
 
     event: Identity
     rule_id: str
-    outcome: Literal["alert", "merged", "excepted", "silenced", "unrouted"]
+    outcome: Literal["alert", "merged", "excepted", "silenced", "unrouted", "counted"]
     alert_id: str = ""
     detail: str = ""
 
@@ -133,7 +135,7 @@ class SourceState:
     last_event: float | None = None  # when a new one last came, or when the watch began
 
 
-class Transaction(Protocol):
+class Transaction(WindowRows, Protocol):
     """One unit of writing. Leaving it normally commits, durably; leaving it by an exception undoes all."""
 
     def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
@@ -176,6 +178,12 @@ class Transaction(Protocol):
 
     def polled(self, source: str, at: float, *, new_events: int, second_look: bool = False) -> None: ...
 
+    def hidden(self, exception: str) -> Hidden | None:
+        """What the exception with this key has hidden so far."""
+        ...
+
+    def save_hidden(self, exception: str, rule_id: str, hidden: Hidden, at: float) -> None: ...
+
 
 class Store(Protocol):
     """Thread-safe. Raises StoreError for every failure of disk or database, AlreadyRunningError for a second holder."""
@@ -186,11 +194,21 @@ class Store(Protocol):
 
     # how sources are doing
     def rewind(self, source: str, cursor: Cursor) -> None:
-        """The cursor goes back to *cursor* if it is later: what lies between is read again, and known by its ids."""
+        """
+        The cursor goes back to *cursor* if it is later, and so does the last second look: what lies between is read
+        again, and known by its ids.
+        """
         ...
 
     def source_state(self, source: str) -> SourceState: ...
     def source_failed(self, source: str, error: str, at: float) -> None: ...
+    def hold_source(self, source: str, now: float, lease: float) -> bool:
+        """
+        Whether *source* is this process's to poll until *now* + *lease*; asked again, it is held longer.
+
+        Always, where no other process can use the store; else only while no other holds it.
+        """
+        ...
 
     # the outbox, for one sender per destination
     def claim(self, destination: str, now: float, lease: float) -> Delivery | None:
@@ -284,6 +302,10 @@ class Store(Protocol):
         """Destinations with deliveries dead or refused after *at*: how many, and the reason of the latest."""
         ...
 
+    def waiting(self) -> Mapping[str, int]:
+        """Destinations with deliveries that have not ended: how many."""
+        ...
+
     def last_raised(self, rule_id: str) -> float | None:
         """When the rule's latest alert was created."""
         ...
@@ -294,6 +316,19 @@ class Store(Protocol):
 
     def deliveries_open(self) -> tuple[int, float | None]:
         """How many deliveries have not ended, and when the oldest of them was queued."""
+        ...
+
+    # exceptions
+    def exceptions_loaded(self, exceptions: Mapping[str, str], at: float) -> None:
+        """Remember when each exception (key -> rule id) was first in force."""
+        ...
+
+    def exceptions(self) -> Mapping[str, tuple[float, Hidden | None]]:
+        """Key -> when it was first in force, and what it has hidden."""
+        ...
+
+    def accept_hidden(self, exception: str) -> bool:
+        """A person has looked at what is new among what it hides. False if there is no such exception."""
         ...
 
     # silences

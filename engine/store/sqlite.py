@@ -17,10 +17,13 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast
+
+import msgspec
 
 from engine import alert as alerts_
 from engine.alert import Alert, Fault
@@ -37,6 +40,7 @@ from engine.errors import (
     StoreFullError,
 )
 from engine.event import Cursor, Event, Identity, Quarantined
+from engine.exceptions import Hidden
 from engine.rule import Severity
 from engine.store import (
     Attempt,
@@ -49,11 +53,24 @@ from engine.store import (
     SourceState,
     Verdict,
 )
+from engine.store.windows import SqlWindows
 
 BUSY_SECONDS = 30.0
+REPLACED_MARK = "a damaged store was replaced"
+REPLACED_SECONDS = 86400.0  # for so long, what is queued may have been sent under the store that was lost
 CHECKED_BYTES = 256 * 2**20  # quick_check reads the whole file: a second or two for so much
 FUTURE_SECONDS = 90 * 86400.0  # no event can be asked for longer than this
 _QUEUED = (
+    "id",
+    "alert_id",
+    "destination",
+    "state",
+    "attempts",
+    "due",
+    "created",
+    "updated",
+    "reason",
+    "receipt",
     "escalated_from",
     "cause",
 )
@@ -75,16 +92,36 @@ def open_or_replace(path: str, now: float) -> tuple[SqliteStore, str]:
     """
     The store in *path*, held; a damaged one is put aside as `PATH.corrupt-TIME` first (its name is the second value).
 
-    Raises as `open_store` does, but for damage.
+    It is damaged when it cannot be opened or does not pass a check, or when `damage_mark` says so. What is queued in
+    the first day after that may have been sent already: it counts as ambiguous, so that a destination that can be
+    asked is asked. Raises as `open_store` does, but for damage.
     """
+    mark = damage_mark(path)
     try:
-        return open_store(path, hold=True), ""
+        store = open_store(path, hold=True)
+        if not mark.exists():
+            return store, ""
+        store.close()
     except StoreDamagedError:
-        aside = f"{path}.corrupt-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
-        for end in ("", "-wal", "-shm"):
-            if Path(path + end).exists():
-                Path(path + end).rename(aside + end)
-        return open_store(path, hold=True), aside
+        pass  # it is put aside, which is told
+    aside = f"{path}.corrupt-{datetime.fromtimestamp(now, UTC):%Y%m%dT%H%M%SZ}"
+    with _said(path):
+        held = _hold(path)  # nobody else may have it open while it moves
+        try:
+            for end in ("", "-wal", "-shm"):
+                if Path(path + end).exists():
+                    Path(path + end).rename(aside + end)
+            mark.unlink(missing_ok=True)
+        finally:
+            os.close(held)
+    store = open_store(path, hold=True)
+    store.mark(REPLACED_MARK, now)
+    return store, aside
+
+
+def damage_mark(path: str) -> Path:
+    """The file beside the store whose presence says that the store turned out damaged while it was used."""
+    return Path(path + ".damaged")
 
 
 def open_copy(path: str) -> SqliteStore:
@@ -185,9 +222,15 @@ class SqliteStore:
             (source, error, at),
         )
 
+    def hold_source(self, source: str, now: float, lease: float) -> bool:  # noqa: ARG002 nobody else can be there
+        return True
+
     def rewind(self, source: str, cursor: Cursor) -> None:
         moment = cursor.until.timestamp()
-        self._write("UPDATE sources SET cursor=? WHERE name=? AND cursor>?", (moment, source, moment))
+        self._write(
+            "UPDATE sources SET cursor=min(cursor, ?), last_second_look=min(last_second_look, ?) WHERE name=?",
+            (moment, moment, source),
+        )
 
     # --- the outbox
 
@@ -208,7 +251,22 @@ class SqliteStore:
         alert = self.find_alert(alert_id)
         if alert is None:  # the foreign key forbids it
             raise StoreError(f"delivery {delivery_id} has no alert {alert_id}: the store {self.path} is damaged")
-        return Delivery(delivery_id, alert, destination, attempts, earlier_ambiguous=bool(ambiguous), queued=created)
+        return Delivery(
+            delivery_id,
+            alert,
+            destination,
+            attempts,
+            earlier_ambiguous=bool(ambiguous),
+            queued=created,
+            thread=self._receipt(alert.retracts, destination) if alert.retracts else "",
+        )
+
+    def _receipt(self, alert_id: str, destination: str) -> str:
+        rows = self._rows(
+            "SELECT receipt FROM outbox WHERE alert_id=? AND destination=? AND state='delivered'",
+            (alert_id, destination),
+        )
+        return str(rows[0][0]) if rows else ""
 
     def settle(
         self,
@@ -276,13 +334,23 @@ class SqliteStore:
             return new == 1
 
     def overdue(self, before: float, *, severity: Severity, limit: int = 100) -> list[Queued]:
-        rows = self._rows(
-            f"{_SELECT_QUEUED} WHERE NOT o.escalated AND json_extract(CAST(a.body AS TEXT), '$.severity')>=?"
-            f" AND (o.state IN ('dead', 'refused') OR (o.state IN {_OPEN} AND (o.created<=?"
-            "  OR o.destination IN (SELECT destination FROM breakers)))) ORDER BY o.created, o.id LIMIT ?",
-            (int(severity), before, limit),
-        )
-        return [_queued(row) for row in rows]
+        with self.transaction():
+            rows = self.connection.execute(
+                "SELECT o.id, json_extract(CAST(a.body AS TEXT), '$.severity') FROM ("
+                " SELECT id, alert_id FROM outbox WHERE state IN ('dead', 'refused') AND NOT escalated"
+                " UNION ALL"
+                f" SELECT id, alert_id FROM outbox WHERE state IN {_OPEN} AND NOT escalated"
+                "  AND (created<=? OR destination IN (SELECT destination FROM breakers)) LIMIT 1000"
+                ") o JOIN alerts a ON a.id = o.alert_id",
+                (before,),
+            ).fetchall()
+            # The rest is passed over for good, so that a long queue is not looked through again and again.
+            self.connection.executemany(
+                "UPDATE outbox SET escalated=1 WHERE id=?", [(name,) for name, level in rows if level < severity]
+            )
+        severe = [name for name, level in rows if level >= severity][:limit]
+        found = (self.find_delivery(name) for name in severe)
+        return [queued for queued in found if queued is not None]
 
     def requeue(self, delivery_id: str, at: float) -> bool:
         with self.transaction():
@@ -424,6 +492,10 @@ class SqliteStore:
         )
         return {name: (number, text) for name, number, text, _ in rows}
 
+    def waiting(self) -> Mapping[str, int]:
+        rows = self._rows(f"SELECT destination, count(*) FROM outbox WHERE state IN {_OPEN} GROUP BY destination")
+        return {destination: number for destination, number in rows}  # noqa: C416 a row is no pair to the type checker
+
     def last_raised(self, rule_id: str) -> float | None:
         return cast("float | None", self._rows("SELECT max(created) FROM alerts WHERE rule_id=?", (rule_id,))[0][0])
 
@@ -438,6 +510,27 @@ class SqliteStore:
     def deliveries_open(self) -> tuple[int, float | None]:
         ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {_OPEN}")
         return number, oldest
+
+    # --- exceptions
+
+    def exceptions_loaded(self, exceptions: Mapping[str, str], at: float) -> None:
+        with self.transaction():
+            self.connection.executemany(
+                "INSERT INTO exceptions (id, rule_id, loaded) VALUES (?, ?, ?) ON CONFLICT (id) DO NOTHING",
+                [(key, rule_id, at) for key, rule_id in exceptions.items()],
+            )
+
+    def exceptions(self) -> Mapping[str, tuple[float, Hidden | None]]:
+        rows = self._rows("SELECT id, loaded, body FROM exceptions")
+        return {key: (loaded, _hidden(body)) for key, loaded, body in rows}
+
+    def accept_hidden(self, exception: str) -> bool:
+        with self.transaction() as tx:
+            rows = self.connection.execute("SELECT rule_id, loaded FROM exceptions WHERE id=?", (exception,)).fetchall()
+            hidden = tx.hidden(exception)
+            if rows and hidden is not None:
+                tx.save_hidden(exception, rows[0][0], replace(hidden, novel=()), rows[0][1])
+            return bool(rows)
 
     # --- silences
 
@@ -480,7 +573,7 @@ class SqliteStore:
     def probe(self) -> None:
         with self.transaction():
             # Pages of its own, so that a few free bytes in a page that is there do not tell of space that is not.
-            self.connection.execute("CREATE TABLE space_probe AS SELECT zeroblob(65536) AS nothing")
+            self.connection.execute("CREATE TABLE space_probe AS SELECT zeroblob(65536) AS filling")
             self.connection.execute("DROP TABLE space_probe")
 
     def redaction_key(self) -> bytes:
@@ -542,11 +635,17 @@ class SqliteStore:
                 raise
 
 
-class SqliteTransaction:
+class SqliteTransaction(SqlWindows):
     """engine.store.Transaction: lives between BEGIN IMMEDIATE and COMMIT of one store."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
+
+    def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
+        return self._db.execute(sql, parameters).fetchall()
+
+    def _many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
+        self._db.executemany(sql, rows)
 
     def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
         fresh = []
@@ -588,9 +687,10 @@ class SqliteTransaction:
 
     def queue(self, delivery_id: str, alert_id: str, destination: str, due: float) -> None:
         self._db.execute(
-            "INSERT INTO outbox (id, alert_id, destination, state, due, created, updated)"
-            " VALUES (?, ?, ?, 'queued', ?, ?, ?) ON CONFLICT (id) DO NOTHING",
-            (delivery_id, alert_id, destination, due, due, due),
+            "INSERT INTO outbox (id, alert_id, destination, state, due, created, updated, ambiguous)"
+            " VALUES (?, ?, ?, 'queued', ?, ?, ?, EXISTS (SELECT 1 FROM marks WHERE name=? AND at>?))"
+            " ON CONFLICT (id) DO NOTHING",
+            (delivery_id, alert_id, destination, due, due, due, REPLACED_MARK, due - REPLACED_SECONDS),
         )
 
     def record(self, verdicts: Iterable[Verdict], at: float, *, matches: int | None = None) -> None:
@@ -640,6 +740,17 @@ class SqliteTransaction:
             (source, at, at if second_look else None, new_events, at),
         )
 
+    def hidden(self, exception: str) -> Hidden | None:
+        row = self._db.execute("SELECT body FROM exceptions WHERE id=?", (exception,)).fetchone()
+        return _hidden(row[0]) if row else None
+
+    def save_hidden(self, exception: str, rule_id: str, hidden: Hidden, at: float) -> None:
+        self._db.execute(
+            "INSERT INTO exceptions (id, rule_id, loaded, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET body=excluded.body",
+            (exception, rule_id, at, msgspec.json.encode(hidden)),
+        )
+
     def settle(
         self, delivery: Delivery, state: DeliveryState, at: float, *, due: float, reason: str, receipt: str
     ) -> None:
@@ -653,6 +764,10 @@ class SqliteTransaction:
             " ON CONFLICT DO NOTHING",
             (delivery.id, delivery.attempt, at, state, reason, receipt),
         )
+
+
+def _hidden(body: bytes | None) -> Hidden | None:
+    return None if body is None else msgspec.json.decode(body, type=Hidden)
 
 
 def _key(identity: Identity) -> bytes:

@@ -2,8 +2,8 @@
 /healthz, /readyz and /metrics.
 
 `/healthz`: 200 while the ticks come, so that a supervisor restarts what hangs. `/readyz`: 200 when nothing keeps an
-event from becoming an alert, else 503 with each reason on a line. `/metrics`: Prometheus text. No event value is ever a
-label.
+event from becoming an alert, else 503 with each reason on a line; `/readyz?verbose` adds what else is wrong, as
+`note: …`. `/metrics`: Prometheus text. No event value is ever a label.
 """
 
 from __future__ import annotations
@@ -22,16 +22,23 @@ from starlette.routing import Route
 
 
 def application(
-    *, alive: Callable[[], bool], unready: Callable[[], Sequence[str]], registry: CollectorRegistry
+    *,
+    alive: Callable[[], bool],
+    unready: Callable[[], Sequence[str]],
+    registry: CollectorRegistry,
+    notes: Callable[[], Sequence[str]] = tuple,
 ) -> Starlette:
     """The three pages, each asking its callable anew."""
 
     def healthz(_: Request) -> Response:
         return PlainTextResponse("ok\n") if alive() else PlainTextResponse("the ticks have stopped\n", 503)
 
-    def readyz(_: Request) -> Response:
+    def readyz(request: Request) -> Response:
         reasons = unready()
-        return PlainTextResponse("\n".join(reasons) + "\n", 503) if reasons else PlainTextResponse("ready\n")
+        lines = list(reasons) or ["ready"]
+        if "verbose" in request.query_params:  # as the API server of Kubernetes has it
+            lines += [f"note: {note}" for note in notes()]
+        return PlainTextResponse("\n".join(lines) + "\n", 503 if reasons else 200)
 
     def metrics(_: Request) -> Response:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)

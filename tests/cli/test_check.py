@@ -17,12 +17,12 @@ title: Somebody did {eventName}
 severity: high
 description: d
 kind: tencent.cloudaudit
-match: eventName == 'X'
+match: eventName == 'ConsoleLogin'
 tests:
-  - {name: it, event: {eventName: X}, expect: alert}
-  - {name: not it, event: {eventName: Y}, expect: nothing}
+  - {name: it, event: {eventName: ConsoleLogin}, expect: alert}
+  - {name: not it, event: {eventName: StopLogging}, expect: nothing}
 """
-WRONG = SOUND.replace("eventName == 'X'", 'eventName == "X" && errorCode != `0` && userIdentity.tpye')
+WRONG = SOUND.replace("eventName == 'ConsoleLogin'", 'eventName == "X" && errorCode != `0` && userIdentity.tpye')
 
 
 def checked(*arguments: str) -> Result:
@@ -63,7 +63,7 @@ sound.yaml:6:61: no event of this kind is known to have the field userIdentity.t
 
 
 def test_load_faults_are_findings() -> None:
-    Path("sound.yaml").write_text(SOUND.replace("eventName == 'X'", "starts_with(eventName 'X')"))
+    Path("sound.yaml").write_text(SOUND.replace("eventName == 'ConsoleLogin'", "starts_with(eventName 'X')"))
 
     result = checked("sound.yaml")
 
@@ -114,6 +114,18 @@ def test_sarif_has_rules_and_regions() -> None:
     (run,) = log["runs"]
     assert log["version"] == "2.1.0"
     assert {rule["id"] for rule in run["tool"]["driver"]["rules"]} == {result["ruleId"] for result in run["results"]}
+    assert run["tool"]["driver"]["rules"][0] == snapshot(
+        {
+            "id": "comparison-type",
+            "shortDescription": {
+                "text": "a text compared with a number or a flag, and the like: never true, or always"
+            },
+            "defaultConfiguration": {"level": "error"},
+            "help": {
+                "text": "a text compared with a number or a flag, and the like: never true, or always. See docs/rules.md."
+            },
+        }
+    )
     assert run["results"][0]["locations"][0]["physicalLocation"] == {
         "artifactLocation": {"uri": "sound.yaml"},
         "region": {"startLine": 6, "startColumn": 21},
@@ -127,3 +139,26 @@ def test_a_path_that_is_not_there_is_a_finding() -> None:
         1,
         "nowhere:1:1: there is no such file or folder  [no-rules]\n",
     )
+
+
+def test_a_file_whose_name_has_blanks_has_a_uri_in_sarif() -> None:
+    Path("my rule.yaml").write_text(SOUND)
+
+    (run,) = json.loads(checked("--format", "sarif", "my rule.yaml").stdout)["runs"]
+
+    assert run["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"] == {"uri": "my%20rule.yaml"}
+
+
+def test_a_warning_can_be_silenced_with_a_reason() -> None:
+    costly = SOUND.replace("match: eventName == 'ConsoleLogin'", "match: matches(userAgent, 'kali')")
+    Path("sound.yaml").write_text(costly)
+    warned = checked("--strict", "sound.yaml")
+    Path("sound.yaml").write_text(costly.replace("match:", "# tocsin: ignore[costly] it may be any call\nmatch:"))
+
+    assert (warned.exit_code, checked("--strict", "sound.yaml").exit_code) == (1, 0)
+
+
+def test_the_built_in_rules_are_fine() -> None:
+    result = checked("--strict", "builtin:tencent")
+
+    assert (result.exit_code, result.stdout) == (0, "")

@@ -157,7 +157,8 @@ match
   │  └─ * norm.actor_type == 'role'  → false
   │     └─ * norm.actor_type  → "user"
   └─   norm.outcome == 'ok'  → (not reached)
-     └─   norm.outcome  → (not reached)
+The event would raise it if one field were something else:
+  norm.actor_type would have to be 'root' (is 'user')
 """)
 
 
@@ -179,12 +180,13 @@ match
   │  ├─ * norm.actor_type == 'root'  → true
   │  │  └─ * norm.actor_type  → "root"
   │  └─   norm.actor_type == 'role'  → (not reached)
-  │     └─   norm.actor_type  → (not reached)
   └─ * norm.outcome == 'ok'  → true
      └─ * norm.outcome  → "ok"
 unless[0] a drill
   * in_cidr(sourceIPAddress, '203.0.113.0/24')  → true
   └─ * sourceIPAddress  → "203.0.113.9"
+The event would raise it if one field were something else:
+  sourceIPAddress would have to be 'other' (is '203.0.113.9')
 """)
 
 
@@ -205,9 +207,12 @@ match
   │  ├─   x == 'root'  → true
   │  │  └─   x  → "root"
   │  └─   x == 'role'  → (not reached)
-  │     └─   x  → (not reached)
   └─ * starts_with(requestParameters, 'x')  → cannot be decided: starts_with() wants string, here it has object: starts_with(requestParameters, 'x')
      └─ * requestParameters  → {"a": "b"}
+The event could be decided if one field were something else:
+  eventName would have to be 'other' (is 'ConsoleLogin')
+  x would have to be 'other' (is 'root')
+  requestParameters would have to be 'x' (is {"a": "b"})
 """)
 
 
@@ -219,6 +224,23 @@ def test_an_explanation_as_json() -> None:
         [False],
         True,
     )
+
+
+def test_the_least_change_for_programs() -> None:
+    event: dict[str, object] = {"eventName": "ConsoleLogin", "userIdentity": {"type": "Root"}, "errorCode": "4102"}
+
+    assert json.loads(explained(event, "--format", "json"))["least_changes"] == [
+        [{"field": "norm.outcome", "is": "denied", "must_be": "ok"}]
+    ]
+
+
+def test_an_event_of_an_api_answer_is_explained() -> None:
+    inner = {"eventName": "ConsoleLogin", "eventID": "e-7", "eventTime": 1600000000, "userIdentity": {"accountId": "1"}}
+    Path("answer.json").write_text(json.dumps({"Response": {"Events": [{"CloudAuditEvent": json.dumps(inner)}]}}))
+
+    text = ran(explain, "mine.root.login", "answer.json", "--rules", "login.yaml", "--event-id", "e-7").stdout
+
+    assert text.startswith("mine.root.login: ConsoleLogin e-7 does not raise this rule\n")
 
 
 def test_escapes_in_events_cannot_reach_the_terminal() -> None:

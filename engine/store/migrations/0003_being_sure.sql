@@ -2,6 +2,7 @@
 ALTER TABLE outbox ADD COLUMN escalated INTEGER NOT NULL DEFAULT 0;    -- the next destination was asked for once
 ALTER TABLE outbox ADD COLUMN escalated_from TEXT NOT NULL DEFAULT '';
 ALTER TABLE outbox ADD COLUMN cause TEXT NOT NULL DEFAULT '';          -- why it was queued, where that is not the route
+CREATE INDEX outbox_failed ON outbox (state) WHERE state IN ('dead', 'refused') AND NOT escalated;
 
 -- Destinations that take nothing until a person mends them: their rows wait, one is tried at probe_at.
 CREATE TABLE breakers (

@@ -1,0 +1,310 @@
+"""The service around the path: what it does when the store, the clock or a destination fails."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from engine import kinds, packs
+from engine.canary import Canary
+from engine.coverage import Coverage
+from engine.delivery import Delivered, Refused
+from engine.errors import SourceRefusedError, StoreFatalError, StoreFullError
+from engine.event import Cursor, Page, Record
+from engine.pipeline import Policy
+from engine.route import Route
+from engine.service import Care, FromNow, Parts, Service, Upkeep, Watched
+from engine.store.sqlite import SqliteStore, open_store
+from tests.service.parts import NOW, Clock, Destination, metas
+
+RULE = """
+id: test.any_login
+title: "{norm.actor} signed in"
+severity: critical
+status: stable
+kind: tencent.cloudaudit
+description: One match an event.
+match: eventName == 'ConsoleLogin'
+"""
+
+
+@dataclass
+class Cloud:
+    """A source with the events that a test puts into it; *spans* are what it was asked for."""
+
+    name: str = "prod"
+    kind: str = "tencent.cloudaudit"
+    events: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
+    spans: list[tuple[float, float]] = field(default_factory=list)
+    fails: Exception | None = None
+    covered: Coverage | None = None
+
+    def happens(self, at: float, event_id: str, **fields: Any) -> None:
+        event = {"eventID": event_id, "eventName": "ConsoleLogin", "eventTime": int(at), "errorCode": 0, **fields}
+        event["userIdentity"] = {"type": "Root", "userName": "root", "accountId": "100000000001"}
+        self.events.append((at, event))
+
+    def fetch(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
+        if self.fails is not None:
+            raise self.fails
+        begin = since.until.timestamp() if since else until.timestamp() - 3600
+        self.spans.append((begin, until.timestamp()))
+        found = [event for at, event in self.events if begin <= at <= until.timestamp()]
+        yield Page(tuple(Record(json.dumps(event).encode()) for event in found), Cursor(until))
+
+    def coverage(self) -> Coverage | None:
+        return self.covered
+
+    def close(self) -> None: ...
+
+
+@dataclass
+class House:
+    """A service, with everything around it that a test may want to look at."""
+
+    clock: Clock
+    cloud: Cloud
+    store: SqliteStore
+    destinations: dict[str, Destination]
+    service: Service
+    ended: list[int]
+
+    def look(self) -> bool:
+        return self.service.workers[0].look()
+
+    def tick(self, seconds: float = 61) -> None:
+        """So much later, everything that a tick does, and everything that is due is sent."""
+        self.clock.advance(seconds)
+        self.service._on_tick()
+        self.send()
+
+    def send(self) -> None:
+        for sender in self.service.senders:
+            while sender.send_one():
+                pass
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    (tmp_path / "rule.yaml").write_text(RULE)
+    clock, cloud, ended = Clock(), Cloud(), list[int]()
+    store = open_store(str(tmp_path / "tocsin.db"))
+    kind = kinds.kind("tencent.cloudaudit", redaction_key=b"k" * 32)
+    hour, day = timedelta(hours=1), timedelta(days=1)
+    destinations = {name: Destination() for name in ("oncall", "hook", "birdcage")}
+    service = Service(
+        Parts(
+            store=store,
+            policy=Policy(packs.load([str(tmp_path / "rule.yaml")]), (Route(("oncall",), then=("hook",)),)),
+            watched=[Watched(cloud, kind, timedelta(minutes=1), timedelta(minutes=15), hour, day)],
+            destinations=destinations,
+            mutes=lambda _: (),
+            reload=lambda: service.parts.policy,
+            rules_changed=lambda: False,
+            upkeep=Upkeep(timedelta(days=8), timedelta(days=90)),
+            care=Care(("oncall", "hook"), canary=Canary("birdcage", hour)),
+            stall_mark=tmp_path / "stalled",
+            damage_mark=tmp_path / "damaged",
+            clock=clock,
+            monotonic=clock.monotonic,
+            end=ended.append,
+        )
+    )
+    yield House(clock, cloud, store, destinations, service, ended)
+    store.close()
+
+
+def fill(store: SqliteStore) -> None:
+    (pages,) = store.connection.execute("PRAGMA page_count").fetchone()
+    store.connection.execute(f"PRAGMA max_page_count={pages}")
+    try:
+        while True:
+            store.connection.execute("INSERT INTO meta (name, value) VALUES (hex(randomblob(8)), zeroblob(500))")
+    except sqlite3.OperationalError:
+        return
+
+
+# --- escalation and broken destinations
+
+
+def test_a_critical_alert_reaches_the_next_destination_when_the_first_refuses_it(house: House) -> None:
+    house.destinations["oncall"].outcomes = [Refused("channel_not_found", permanent=True)]
+    house.cloud.happens(NOW - 60, "e1")
+    house.look()
+    house.send()
+    house.tick()
+
+    (told,) = [one for one in house.destinations["hook"].sent if one.alert.rule_id == "test.any_login"]
+    assert told.alert.event_ids == ("e1",)
+
+
+def test_a_broken_destination_is_told_by_another_and_shows_until_it_is_mended(house: House) -> None:
+    house.destinations["oncall"].outcomes = [Refused("invalid_auth", permanent=True), Delivered("ok")]
+    house.cloud.happens(NOW - 60, "e1")
+    house.look()
+    house.send()
+    broken = house.service.unready()
+    house.tick()
+
+    assert "Destination oncall takes no messages: invalid_auth" in broken
+    assert metas(house.store) == [("destination_refuses", "oncall")]
+    assert "tocsin.meta.destination_refuses" in [one.alert.rule_id for one in house.destinations["hook"].sent]
+    assert house.service.unready() == []
+
+
+# --- the store
+
+
+def test_without_space_reading_is_paused_said_and_goes_on_by_itself(house: House) -> None:
+    house.look()
+    fill(house.store)
+    house.cloud.happens(NOW + 10, "e1", requestParameters={"long": "x" * 50_000})
+    house.clock.advance(60)
+    paused = house.look(), house.service.full, house.service.space_again()
+    unready = house.service.unready()
+    house.store.connection.execute("PRAGMA max_page_count=1000000")
+    resumed = house.service.space_again(), house.look(), house.service.unready()
+
+    assert paused == (False, True, False)
+    assert any("No space is left for the store" in reason for reason in unready)
+    assert resumed == (True, True, [])
+    assert [v.outcome for v, _ in house.store.verdicts("e1")] == ["alert"]
+
+
+def test_without_space_the_destinations_are_told_past_the_store(house: House) -> None:
+    fill(house.store)
+    house.service.store_failed(StoreFullError("x" * 10_000))
+    for sender in house.service.senders:
+        sender._send_direct()
+
+    told = {name: [one.alert.rule_id for one in d.sent] for name, d in house.destinations.items()}
+    assert told == {"oncall": ["tocsin.meta.disk_full"], "hook": ["tocsin.meta.disk_full"], "birdcage": []}
+
+
+def test_a_failed_fsync_ends_the_process_at_once(house: House) -> None:
+    house.service.store_failed(StoreFatalError("disk I/O error"))
+
+    assert house.ended == [74]
+
+
+def test_an_fsync_that_failed_is_known_from_other_errors() -> None:
+    from engine.store.sqlite import _failure
+
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = sqlite3.SQLITE_IOERR_FSYNC
+    other = sqlite3.OperationalError("disk I/O error")
+    other.sqlite_errorcode = sqlite3.SQLITE_IOERR_READ
+
+    assert _failure(error) is StoreFatalError
+    assert _failure(other) is not StoreFatalError
+    assert _failure(OSError(28, "No space left on device")) is StoreFullError
+
+
+# --- the clock
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0, 30 * 86_400.0])
+def test_nothing_is_missed_when_the_clock_is_set_and_set_right_again(house: House, step: float) -> None:
+    true = NOW
+    for minute in range(60):
+        house.cloud.happens(true + 60 * minute, f"e{minute}")
+    for minute in range(60):
+        if minute == 20:
+            house.clock.set(step)
+        if minute == 40:
+            house.clock.set(-step)
+        house.service.look_at_clock()
+        house.look()
+        house.tick(60)
+    house.look()
+
+    missed = [n for n in range(60) if not house.store.verdicts(f"e{n}")]
+    told = [one.alert.event_ids for one in house.destinations["oncall"].sent if one.alert.kind != "tocsin.meta"]
+    assert missed == []
+    assert len(told) == len(set(told)) == 60
+    assert ("clock_step", "this machine") in metas(house.store)
+
+
+def test_the_ticks_do_not_count_what_a_step_of_the_clock_skipped() -> None:
+    from apscheduler.job import Job
+
+    def nothing() -> None: ...
+
+    begin = datetime.fromtimestamp(NOW, UTC)
+    job = Job(BackgroundScheduler(timezone=UTC), id="tick", trigger=FromNow(1.0), func=nothing, args=(), kwargs={})
+    job._modify(next_run_time=begin, misfire_grace_time=None, coalesce=True, max_instances=1, executor="default")
+
+    assert len(job._get_run_times(begin + timedelta(days=3650))) == 1
+
+
+# --- canary, sources, restarts
+
+
+def test_a_canary_goes_the_whole_way_every_hour_to_its_own_destination(house: House) -> None:
+    for _ in range(4):
+        house.tick(1800)
+
+    assert [one.alert.rule_id for one in house.destinations["birdcage"].sent] == ["tocsin.canary"] * 2
+    assert house.destinations["oncall"].sent == []
+    assert [v.outcome for v, _ in house.store.verdicts(f"canary-{int(NOW + 1800)}")] == ["alert"]
+    assert house.store.ledger().imbalance == 0
+
+
+def test_a_canary_that_does_not_arrive_is_told_by_the_other_destinations(house: House) -> None:
+    house.destinations["birdcage"].outcomes = [Refused("HTTP 413")]
+    for _ in range(4):
+        house.tick(1801)
+
+    assert ("canary_missing", "birdcage") in metas(house.store)
+    assert "tocsin.meta.canary_missing" in [one.alert.rule_id for one in house.destinations["oncall"].sent]
+    assert any("canary" in reason for reason in house.service.unready())
+
+
+def test_a_source_that_refuses_the_key_is_told_and_over_when_it_reads_again(house: House) -> None:
+    house.cloud.fails = SourceRefusedError("AuthFailure.SecretIdNotFound")
+    house.look()
+    house.tick()
+    unready = house.service.unready()
+    house.cloud.fails = None
+    house.look()
+    house.tick()
+
+    assert any("AuthFailure.SecretIdNotFound" in reason for reason in unready)
+    assert metas(house.store) == [("source_failing", "prod")]
+    assert house.service.unready() == []
+
+
+def test_a_source_that_is_not_tracked_is_told_and_does_not_make_the_service_unready(house: House) -> None:
+    house.cloud.covered = Coverage(False, "there is no tracking set")
+    house.service.check_coverage()
+
+    assert metas(house.store) == [("not_tracked", "prod")]
+    assert house.service.unready() == []
+    assert house.service.notes() == ["Write events of source prod are not tracked: there is no tracking set"]
+
+
+def test_that_the_last_process_stood_still_is_told_once_at_the_next_start(house: House) -> None:
+    mark = house.service.parts.stall_mark
+    assert mark is not None
+    mark.write_text("the ticks had stopped")
+    house.service.once()
+    house.service.once()
+
+    assert [rule for rule, _ in metas(house.store)] == ["stalled"]
+
+
+def test_meta_alerts_are_no_matches_and_the_ledger_adds_up(house: House) -> None:
+    house.cloud.happens(NOW - 60, "e1")
+    house.look()
+    house.service.vigil.say("clock_step", "this machine", "forward")
+
+    assert house.store.ledger().matches == 1
+    assert house.store.ledger().imbalance == 0
