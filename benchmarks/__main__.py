@@ -6,9 +6,12 @@ import os
 import platform
 import tempfile
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
+
+QUICK = False
 
 
 def machine() -> str:
@@ -66,13 +69,45 @@ def start() -> None:
     click.echo(f"installed: {megabytes:.1f} MB, {number} packages")
 
 
-BENCHMARKS: dict[str, Callable[[], None]] = {"start": start, "fetch": fetch, "disorder": disorder, "kills": kills}
+def engine() -> None:
+    from benchmarks import engine as bench
+
+    click.echo(f"index on, index off and the interpreter agree on {bench.same():,} pairs of rule and event")
+    if QUICK:
+        return
+    if find_spec("orjson") is None:
+        raise click.ClickException("this compares with orjson, DuckDB and a CEL binding: pip install --group bench")
+    table = bench.table(bench.run(), machine())
+    click.echo(table)
+    bench.write(table)
+
+
+def faults() -> None:
+    from benchmarks.faults import run
+
+    if QUICK:
+        run(seeds=10, events=1_000, soak_events=5_000, crash_every=20)
+    else:
+        run()
+
+
+BENCHMARKS: dict[str, Callable[[], None]] = {
+    "start": start,
+    "fetch": fetch,
+    "disorder": disorder,
+    "kills": kills,
+    "engine": engine,
+    "faults": faults,
+}
 
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, "all"]))
-def main(names: tuple[str, ...]) -> None:
+@click.option("--quick", is_flag=True, help="Of engine: only that its answers are the same, without timings.")
+def main(names: tuple[str, ...], quick: bool) -> None:
     """Run the named benchmarks (default: all)."""
+    global QUICK  # noqa: PLW0603 read by the benchmarks that have a quick form
+    QUICK = quick
     click.echo(machine())
     for name, bench in BENCHMARKS.items():
         if not names or "all" in names or name in names:

@@ -4,8 +4,8 @@ A simulated month in seconds: the real path and the real store, in a world that 
 Theory of operation. Time is a number that the loop moves on; chance is one seeded generator; so a seed is a story that
 can be told again exactly. Real are `engine.pipeline.poll`, `engine.sending.deliver`, the decoder, the rules and the
 SQLite store on its file. Simulated are the cloud (a list of events with the moment each becomes visible) and the
-destinations (they remember what reached them). The world knows which (rule, event) must be told, and at the end asks the
-store's ledger and the destinations whether each was, once.
+destinations (they remember what reached them). The world knows which (rule, event) must be told, and at the end asks
+the store's ledger and the destinations whether each was, once.
 
 What goes wrong: events become visible late, very late (for the second look), twice, in any order, many in one second,
 dated in the future, or are no events at all; the source fails between any two pages, or for hours; a destination fails,
@@ -21,9 +21,9 @@ import time
 import uuid
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -37,6 +37,7 @@ from engine.pipeline import Policy, poll
 from engine.route import Route
 from engine.sending import deliver
 from engine.store.sqlite import SqliteStore, open_store
+from engine.wallclock import LONG, STEP, back_from_the_future, shifted
 
 BEGIN: Final = 1_790_000_000  # the first moment, epoch seconds
 HOUR: Final = 3600.0
@@ -46,6 +47,7 @@ EVERY: Final = 300.0
 OVERLAP: Final = timedelta(minutes=15)
 SECOND_LOOK_EVERY: Final = 6 * HOUR
 SECOND_LOOK: Final = timedelta(hours=24)
+SEEN, HISTORY = timedelta(days=8), timedelta(days=90)
 PAGE: Final = 50
 SINGLE, GROUPED = "sim.bucket_deleted", "sim.sign_in_denied"
 RULES: Final = f"""
@@ -69,8 +71,8 @@ quiet: 1h
 """
 
 
-class Crash(BaseException):  # noqa: N818  the process is dead: no `except Exception` may see it
-    """The process died here."""
+class Crash(BaseException):
+    """The process died here: no `except Exception` may see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +94,14 @@ class Misfortune:
     crash: float = 0.02  # of steps: a poll or a round of sending
     clock_steps: Sequence[float] = ()  # each is put in force once, for up to two hours; 0 is the right time
 
-    def without_faults_of_sending(self) -> Misfortune:
-        """The same cloud, but nothing that may lead to a repeated send: for R2."""
-        return Misfortune(crash=0.0, ambiguous=0.0)
-
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of one world. *repeated* are sends beyond the first of an id; *unexcused* those that no fault explains."""
+    """
+    What became of one world.
+
+    *repeated* are sends beyond the first of an id; *unexcused* those of them that no crash and no lost answer explains.
+    """
 
     seed: int
     events: int
@@ -122,9 +124,7 @@ class Result:
     @property
     def good(self) -> bool:
         """Nothing lost, nothing said twice without an excuse, every match accounted for."""
-        return not any(
-            (self.lost, self.unwanted, self.unexcused, self.other_ids, self.imbalance, self.malformed_lost)
-        )
+        return not any((self.lost, self.unwanted, self.unexcused, self.other_ids, self.imbalance, self.malformed_lost))
 
 
 @dataclass(slots=True)
@@ -187,7 +187,7 @@ class Cloud:
 
 
 class Destination:
-    """`engine.delivery.Notifier` that remembers what reached it, and may die with the process at either side of that."""
+    """An `engine.delivery.Notifier` that remembers what reached it, and may die with the process before or after."""
 
     pace = timedelta(0)
 
@@ -201,7 +201,8 @@ class Destination:
         self.excused: Counter[str] = Counter()  # repeats that a fault explains
         self.ids: dict[tuple[str, str], set[str]] = {}  # (rule, event) -> delivery ids
         self.alerts: set[str] = set()
-        self.crash_next: bool = False
+        self.unrecorded = ""  # the id that arrived and whose outcome is not in the store yet
+        self.crash_next = False
         self.ambiguous = 0
 
     def send(self, delivery: Delivery) -> Outcome:
@@ -209,7 +210,6 @@ class Destination:
             self.crash_next = False
             if self.draw.random() < 0.5:
                 self._arrive(delivery)
-                self.excused[delivery.id] += 1
             raise Crash
         if self.bad is None:
             return self._arrive(delivery)
@@ -228,6 +228,7 @@ class Destination:
 
     def _arrive(self, delivery: Delivery) -> Outcome:
         self.arrived[delivery.id] += 1
+        self.unrecorded = delivery.id
         self.alerts.add(delivery.alert.id)
         for event in delivery.alert.event_ids:
             self.ids.setdefault((delivery.alert.rule_id, event), set()).add(delivery.id)
@@ -306,6 +307,7 @@ class World:
         self.crashes = self.polls = 0
         self.last_poll: float | None = None
         self.longest_gap = 0.0
+        self.last_upkeep = self.keep_all_until = 0.0
         self._open()
 
     # --- what happens in the cloud
@@ -391,6 +393,9 @@ class World:
         self.store.close()
         for destination in self.destinations:
             destination.crash_next = False
+            if destination.unrecorded:  # it arrived, the process died before it wrote so: one repeat is excused
+                destination.excused[destination.unrecorded] += 1
+                destination.unrecorded = ""
         self._open()
 
     def _maybe_crash(self) -> None:
@@ -416,31 +421,55 @@ class World:
         self.last_poll = self.wall.true
 
     def _look(self) -> None:
-        """As `engine.service.SourceWorker.look` decides it."""
+        """As `engine.service.SourceWorker.look` does it."""
+        back_from_the_future(self.store, self.cloud.name, self.wall(), span=SECOND_LOOK, seen=SEEN)
         self._poll(None)
         last = self.store.source_state(self.cloud.name).last_second_look
         now = self.wall()
         if last is None:
             with self.store.transaction() as tx:
                 tx.polled(self.cloud.name, now, new_events=0, second_look=True)
-        elif not 0 <= now - last < SECOND_LOOK_EVERY:
+        elif now - last >= SECOND_LOOK_EVERY:
             self._poll(SECOND_LOOK)
 
     def _send(self) -> None:
         for destination in self.destinations:
             while deliver(destination, destination.name, self.store, clock=self.wall, chance=self.draw.random):
-                pass
+                destination.unrecorded = ""
+
+    def _keep_up(self) -> None:
+        """As `engine.service.Service` does it, once an hour; after a long step of the clock nothing is forgotten."""
+        if self.wall.true - self.last_upkeep < HOUR or self.wall.true < self.keep_all_until:
+            return
+        self.last_upkeep = self.wall.true
+        now = self.wall()
+        horizon = now - SEEN.total_seconds()
+        cursor = self.store.source_state(self.cloud.name).cursor
+        if cursor is not None:
+            horizon = min(horizon, (cursor.until - SECOND_LOOK - timedelta(days=1)).timestamp())
+        self.store.expire(seen_before=horizon, history_before=now - HISTORY.total_seconds())
+
+    def _set_clock(self, off: float) -> None:
+        """As `engine.service.Service.look_at_clock` answers it; steps of seconds go unseen there."""
+        step, self.wall.off = off - self.wall.off, off
+        if abs(step) <= STEP:
+            return
+        if step >= LONG:
+            self.keep_all_until = self.wall.true + DAY
+        shifted(self.store, step, self.wall(), seen=SEEN)
 
     def step(self) -> None:
-        """One tick: a poll, then five rounds of sending a minute apart."""
+        """One tick: a poll, upkeep, then five rounds of sending a minute apart."""
         while self.steps and self.steps[0][0] <= self.wall.true:
-            self.wall.off = self.steps.pop(0)[1]
+            self._set_clock(self.steps.pop(0)[1])
         self._maybe_crash()
         try:
-            self._look()
-        except SourceError as error:
-            self.last_poll = None
-            self.store.source_failed(self.cloud.name, str(error), self.wall())
+            try:
+                self._look()
+            except SourceError as error:
+                self.last_poll = None
+                self.store.source_failed(self.cloud.name, str(error), self.wall())
+            self._keep_up()
         except Crash:
             self._restart()
         for _ in range(5):
@@ -454,16 +483,22 @@ class World:
     def heal(self) -> None:
         """From now on nothing goes wrong any more."""
         self.bad = Misfortune(crash=0.0)
-        self.cloud.fails, self.cloud.away, self.steps, self.wall.off = 0.0, [], [], 0.0
+        self.cloud.fails, self.cloud.away, self.steps = 0.0, [], []
+        self._set_clock(0.0)
         for destination in self.destinations:
             destination.bad = None
             destination.crash_next = False
 
-    def run(self) -> Result:
-        """The days of the plan, then one more in which everything works, and what came of it."""
+    def run(self, on_step: Callable[[float], None] = lambda _: None) -> Result:
+        """
+        The days of the plan, then one more in which everything works, and what came of it.
+
+        *on_step* hears after each step how much of the plan is over, from 0 to 1.
+        """
         began = time.monotonic()
         while self.wall.true < BEGIN + self.days * DAY:
             self.step()
+            on_step((self.wall.true - BEGIN) / (self.days * DAY))
         self.heal()
         while self.wall.true < BEGIN + (self.days + 1) * DAY:
             self.step()
@@ -509,8 +544,3 @@ def simulate(
 ) -> Result:
     """One world from its first day to its last, with its store in *folder*."""
     return World(folder, seed, events=events, days=days, bad=bad or Misfortune()).run()
-
-
-def begin() -> datetime:
-    """The first moment of every world."""
-    return datetime.fromtimestamp(BEGIN, UTC)

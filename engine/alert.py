@@ -63,6 +63,8 @@ class Alert:
     references: tuple[str, ...] = ()
     techniques: tuple[str, ...] = ()
     matched: str = ""  # the text of the rule's condition
+    reasons: tuple[str, ...] = ()  # the parts of the condition that decided, with the values that they saw
+    notes: tuple[str, ...] = ()  # what else a person should know: an exception of the rule that has expired
     late_by: int = 0  # seconds between the event that completed it and its arrival, where it came behind the watermark
     retracts: str = ""  # the id of the alert that this one takes back
     test: bool = False  # sent by a person to try a destination; shown as TEST

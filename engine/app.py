@@ -22,6 +22,7 @@ from engine.errors import ConfigurationError, Place, Problem
 from engine.event import Cursor
 from engine.expression import ExpressionFault, Lists, parse
 from engine.metrics import Metrics
+from engine.packs import cache
 from engine.pipeline import Policy
 from engine.route import Mute
 from engine.service import Care, Parts, Service, Upkeep, Watched
@@ -53,7 +54,7 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
         stack.callback(store.close)
         path = "" if is_postgres(settings.store) else store_path(settings.store)
         key = store.redaction_key()
-        rules = packs.load(settings.rules)
+        rules = cache.load(settings.rules)
         watched = []
         for entry in settings.sources:
             source = plugins.source(entry.type).build(entry.name, loaded.source_settings[entry.name])
@@ -168,7 +169,7 @@ def store_path(url: str) -> str:
 
 def _reloaded(loaded: Loaded, changes: RuleFiles) -> Policy:
     changes.note()
-    rules = packs.load(loaded.settings.rules)
+    rules = cache.load(loaded.settings.rules)
     return Policy(rules, loaded.routes(rules.lists))
 
 

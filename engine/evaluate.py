@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import date
 
 from engine.alert import Fault, Match
-from engine.errors import EvaluationError
+from engine.errors import DecodeError, EvaluationError
 from engine.event import Event
 from engine.expression import Expression
 from engine.rule import Rule, RuleSet
@@ -20,33 +19,37 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     on *today* (UTC). A rule that breaks is a Fault, and the others go on; a broken exception hides nothing, and is a
     Fault too. Raises DecodeError if the event's bytes turn out not to be one.
     """
-    fields = event.fields  # decoded once, and here: a record that is no event is nobody's fault among the rules
+    view = event.view
+    matcher, asked = rules.matcher(event.kind)
     matches: list[Match] = []
     faults: list[Fault] = []
-    for rule in rules.of_kind(event.kind):
-        if not rule.enabled:
-            continue
-
-        def broken(message: str, rule_id: str = rule.id) -> None:
-            faults.append(Fault(rule_id, event.identity, message))
-
-        if _holds(rule.match, fields, broken, "match"):
-            matches.append(Match(rule, event, _excepted(rule, fields, today, broken)))
+    for number in matcher.candidates(view):
+        rule = asked[number]
+        try:
+            if matcher.holds(number, view):
+                matches.append(Match(rule, event, _excepted(rule, event, today, faults)))
+        except DecodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 whatever one rule does, it is told, and the event's other rules go on
+            faults.append(_fault(rule, event, "match", rule.match, error))
     return matches, faults
 
 
-def _excepted(rule: Rule, fields: object, today: date, broken: Callable[[str], None]) -> int | None:
+def _excepted(rule: Rule, event: Event, today: date, faults: list[Fault]) -> int | None:
     for index, exception in enumerate(rule.unless):
-        if exception.holds_on(today) and _holds(exception.match, fields, broken, f"unless[{index}]"):
-            return index
+        if not exception.holds_on(today):
+            continue
+        try:
+            if exception.match.holds(event.fields):
+                return index
+        except DecodeError:
+            raise
+        except Exception as error:  # noqa: BLE001 as above
+            faults.append(_fault(rule, event, f"unless[{index}]", exception.match, error))
     return None
 
 
-def _holds(expression: Expression, fields: object, broken: Callable[[str], None], where: str) -> bool:
-    try:
-        return expression.holds(fields)
-    except EvaluationError as error:
-        broken(f"{where}: {error}")
-    except Exception as error:  # noqa: BLE001 whatever one rule does, it is told, and the event's other rules go on
-        broken(f"{where}: {type(error).__name__} in {expression.text[:80]}")
-    return False
+def _fault(rule: Rule, event: Event, where: str, expression: Expression, error: Exception) -> Fault:
+    known = isinstance(error, EvaluationError)
+    message = str(error) if known else f"{type(error).__name__} in {expression.text[:80]}"
+    return Fault(rule.id, event.identity, f"{where}: {message}")

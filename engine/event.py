@@ -77,8 +77,8 @@ class View(dict[str, Any]):
         value = self[path] = walked(self.whole, path.split(SEPARATOR))
         return value
 
-    def get(self, name: str, default: Any = None) -> Any:  # type: ignore[override]  # names only; no overloads
-        """The value of a field, for the interpreter, which asks mappings by `get` and gives no *default*."""
+    def get(self, name: str, _default: Any = None) -> Any:
+        """The value of a field, for the interpreter, which asks mappings by `get` and gives no default."""
         return self[name]
 
 

@@ -7,6 +7,7 @@ one, is masked before a line is written, whoever wrote it.
 
 from __future__ import annotations
 
+import json
 import logging
 import re
 import sys
@@ -54,6 +55,20 @@ class Mask:
         return self.text(str(value))
 
 
+def inert(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """
+    Texts that a terminal cannot obey: escapes, line ends and direction marks are written out.
+
+    JSON does so by itself; structlog's renderer for people only does it where a text also holds a space or a quote.
+    """
+    return {key: _shown(value, key == "exception") if isinstance(value, str) else value for key, value in event.items()}
+
+
+def _shown(text: str, lines: bool) -> str:
+    kept = "\n" if lines else ""
+    return "".join(c if c.isprintable() or c in kept else json.dumps(c)[1:-1] for c in text)
+
+
 def configure(level: str, form: Literal["auto", "text", "json"], secrets: Iterable[str] = ()) -> None:
     """Set up logging for this process: our own lines, and those of the libraries from WARNING on."""
     mask = Mask(secrets)
@@ -79,7 +94,11 @@ def configure(level: str, form: Literal["auto", "text", "json"], secrets: Iterab
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *([inert] if text else []),
+                renderer,
+            ],
         )
     )
     root = logging.getLogger()

@@ -120,6 +120,13 @@ _RULES: Final = (
         "`tocsin tracks list` shows the tracking sets, `tocsin tracks create` makes one that keeps every write event.",
     ),
     MetaRule(
+        "exception_hides_new",
+        Severity.MEDIUM,
+        "An exception hides something of a new kind: {about}",
+        "Is it still what the exception was written for? `tocsin rules exceptions` shows what it hid; narrow it, or"
+        " accept what is new with `tocsin rules exceptions --accept KEY`.",
+    ),
+    MetaRule(
         "delivery_dead",
         Severity.HIGH,
         "Alerts did not reach destination {about}",

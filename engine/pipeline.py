@@ -18,9 +18,10 @@ Nothing here knows a cloud, a channel or a database by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime, timedelta
 
+from engine import exceptions
 from engine.alert import Alert, Fault, Match, fingerprint
 from engine.correlate import (
     Arrival,
@@ -49,8 +50,10 @@ from engine.errors import DecodeError
 from engine.evaluate import evaluate
 from engine.event import SEPARATOR, Cursor, Event, Identity, Page, Quarantined
 from engine.kinds import Kind
+from engine.meta import RULES as META
+from engine.meta import meta_alert
 from engine.route import Mute, Route, destinations
-from engine.rule import Count, FirstSeen, Rule, RuleSet, Silent
+from engine.rule import Count, Exception_, FirstSeen, Rule, RuleSet, Silent
 from engine.sending import delivery_id
 from engine.sources import Source
 from engine.store import Store, Transaction, Verdict
@@ -277,20 +280,33 @@ class _Path:
 
 def _verdict(match: Match, kind: Kind, path: _Path, arrived: list[Arrival], faults: list[Fault]) -> Verdict:
     """What becomes of one match: exactly one verdict, and whatever must be queued for it."""
-    identity, rule = match.event.identity, match.rule
+    rule = match.rule
     if match.excepted is not None:
-        path.tally.excepted += 1
-        exception = rule.unless[match.excepted]
-        return Verdict(identity, rule.id, "excepted", detail=f"{exception.reason} ({exception.place})")
+        return _except(match, rule.unless[match.excepted], path)
     if rule.memory is not None:
         return _remember(match, kind, path, arrived, faults)
     return _tell(match, kind, path)
+
+
+def _except(match: Match, exception: Exception_, path: _Path) -> Verdict:
+    """A known good is recorded and not told, but for what its exception has never hidden before: that is news."""
+    rule, tx, now = match.rule, path.tx, path.now
+    path.tally.excepted += 1
+    name = exceptions.key(rule.id, exception)
+    hidden, new = exceptions.hide(tx.hidden(name), match.event.fields, now)
+    tx.save_hidden(name, rule.id, hidden, now)
+    if new:
+        detail = f"{exception.reason} ({exception.owner}, {exception.place}) hid event {match.event.event_id}: "
+        alert = meta_alert(META["exception_hides_new"], f"{rule.id} {name}", detail + "; ".join(new), now)
+        _say(alert, Reason.FIRST, path, match.event.identity, at=now)
+    return Verdict(match.event.identity, rule.id, "excepted", detail=f"{exception.reason} ({exception.place})")
 
 
 def _tell(match: Match, kind: Kind, path: _Path) -> Verdict:
     """A match of a rule without memory is an alert, or part of one."""
     identity, rule, tx = match.event.identity, match.rule, path.tx
     alert = raise_alert(match, now=path.now, evidence=kind.evidence(match.event.raw))
+    alert = replace(alert, notes=exceptions.expired(rule, path.now))
     told = tx.told(alert.fingerprint)
     alert, reason = decide(alert, told, tx.alert(told.alert_id) if told else None, rule.quiet, path.now)
     return _say(alert, reason, path, identity, at=path.now)
@@ -352,6 +368,8 @@ def _measure(
     behind: dict[str, Lags] = {}
     seen: dict[str, Lags] = {}
     for event in fresh:
+        if event.time <= 0:  # it does not say when it happened
+            continue
         by = max(0.0, reached - event.time)
         service = _service(event)
         behind.setdefault(service, Lags()).add(by)
@@ -478,6 +496,7 @@ class _Stories:
             evidence=by.evidence if by else "",
             created=path.now,
         )
+        alert = replace(alert, notes=exceptions.expired(rule, path.now))
         # The window has seen to the quiet period; what it cannot know is what other windows of the story have told.
         told = tx.told(alert.fingerprint) if rule.quiet and raised.late is None else None
         earlier = self._find(told.alert_id) if told else None

@@ -9,6 +9,7 @@ from datetime import timedelta
 DELAYS = (1.0, 2.0, 5.0, 10.0, 30.0, 60.0)
 STEADY = 300.0
 GIVE_UP_AFTER = timedelta(hours=24)
+FEWEST = 50  # attempts: what waited for a day because nobody ran gets its fair share of them first
 LONGEST_WISH = timedelta(minutes=10)  # a destination may ask for patience, not for silence
 
 
@@ -19,7 +20,7 @@ def next_attempt(*, attempt: int, now: float, created: float, after: timedelta |
     *after* is what the destination asked for (Retry-After), at most ten minutes of it are granted. *chance* in [0, 1)
     spreads the rest between half and all of the delay, so that many rows do not come back at once.
     """
-    if now - created >= GIVE_UP_AFTER.total_seconds():
+    if now - created >= GIVE_UP_AFTER.total_seconds() and attempt >= FEWEST:
         return None
     delay = DELAYS[attempt - 1] if attempt <= len(DELAYS) else STEADY
     delay *= 0.5 + chance / 2

@@ -13,6 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from engine.alert import Alert, Fault, Match, fingerprint
@@ -20,7 +21,8 @@ from engine.correlate import Hit, raise_alert
 from engine.correlate import story as story_of
 from engine.errors import DecodeError
 from engine.evaluate import evaluate
-from engine.event import Event, Fields, Identity, Quarantined, Record
+from engine.event import SEPARATOR, Event, Fields, Identity, Quarantined, Record, View
+from engine.expression import Expression
 from engine.kinds import Kind
 from engine.matching.reads import path_of
 from engine.rule import RuleSet
@@ -242,24 +244,62 @@ def told_of(match: Match) -> str | Alert | None:
     if match.excepted is not None or match.rule.memory is not None:
         return None
     if match.rule.group_by:  # most matches only join a story: no more is made of them than that needs
-        return fingerprint(match.rule.id, match.event.kind, _group(match))
+        return _mark(match)
     return _shortly(match)
 
 
 def _shortly(match: Match) -> Alert:
-    """The alert of *match*, without the event itself: a scan prints lines, and holds many stories."""
-    return replace(raise_alert(match, now=match.event.time, evidence=""), fields={})
+    """The alert of *match* with what a scan prints, and no more of the event than that quotes."""
+    rule, event = match.rule, match.event
+    paths = _paths((*rule.group_by, *(expression for expression, _ in rule.title.expressions())))
+    if paths is not None:
+        fields = _nested(paths, event.view)
+        event = Event(event.identity, time=event.time, name=event.name, raw=b"", decode=lambda _: fields)
+    alert = raise_alert(Match(rule, event), now=event.time, evidence="")
+    return replace(alert, fields={}, description="", runbook="")
 
 
-def _group(match: Match) -> dict[str, Any]:
-    """As `correlate.story`, decoding no more of the event than the group needs, where plain paths say what that is."""
-    group: dict[str, Any] = {}
-    for expression in match.rule.group_by:
-        path = path_of(expression.tree)
-        if path is None:
-            return story_of(match)
-        group[expression.text] = match.event.view[path]
-    return group
+def _nested(paths: Iterable[str], view: View) -> Fields:
+    """An event that has only *paths*, none of which stands below another."""
+    fields: Fields = {}
+    for path in paths:
+        *above, name = path.split(SEPARATOR)
+        holder = fields
+        for one in above:
+            holder = holder.setdefault(one, {})
+        holder[name] = view[path]
+    return fields
+
+
+def _mark(match: Match) -> str:
+    """The fingerprint of the story of *match*, decoding no more of the event than plain paths in `group_by` name."""
+    rule, event = match.rule, match.event
+    paths = _paths(rule.group_by)
+    if paths is None:
+        return fingerprint(rule.id, event.kind, story_of(match))
+    values = tuple([event.view[path] for path in paths])
+    if all(value.__class__ is str for value in values):
+        return _mark_of_texts(rule.id, event.kind, rule.group_by, values)
+    texts = (expression.text for expression in rule.group_by)
+    return fingerprint(rule.id, event.kind, dict(zip(texts, values, strict=True)))
+
+
+@lru_cache(maxsize=4096)
+def _paths(expressions: tuple[Expression, ...]) -> list[str] | None:
+    """The paths that the expressions are; None if one of them is something else, or stands below another."""
+    paths = [path for expression in expressions if (path := path_of(expression.tree)) is not None]
+    if len(paths) < len(expressions) or any(
+        path.startswith(f"{other}{SEPARATOR}") for path in paths for other in paths
+    ):
+        return None
+    return paths
+
+
+@lru_cache(maxsize=16_384)
+def _mark_of_texts(rule_id: str, kind: str, group_by: tuple[Expression, ...], values: tuple[str, ...]) -> str:
+    # Texts only, because 1 and true are the same key of a dictionary, and not the same story.
+    texts = (expression.text for expression in group_by)
+    return fingerprint(rule_id, kind, dict(zip(texts, values, strict=True)))
 
 
 _LAST_SECOND = 253402300799  # 9999-12-31T23:59:59Z: no calendar goes further

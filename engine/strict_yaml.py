@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -158,6 +158,20 @@ class Document:
     def place_in(self, loc: Loc, offset: int) -> Place:
         """The place of a character of the scalar at *loc*."""
         return self.place(loc, offset=offset)
+
+    def at(self, index: int) -> Place:
+        """The place of a character of the text."""
+        return self._place(index)
+
+    def scalars(self) -> Iterator[tuple[int, int]]:
+        """Where the texts, numbers and other single values stand: from the first character to behind the last."""
+        todo = [self._root]
+        while todo:
+            node = todo.pop()
+            if node.style is not None:
+                block = node.style in ("|", ">")  # its text begins on the next line; a comment may stand before that
+                yield self.text.find("\n", node.start) if block else node.start, node.end
+            todo += node.children.values()
 
     @classmethod
     def empty(cls, file: str) -> Document:

@@ -62,6 +62,9 @@ class Evidence:
 OWN = "tocsin.meta"  # what Tocsin says about itself: no event, no actor
 
 
+REASON = 200  # characters of one deciding part
+
+
 @dataclass(frozen=True, slots=True)
 class Card:
     """One alert for people. *when* and the times in the facts are UTC; *when* is epoch seconds of the last event."""
@@ -73,6 +76,8 @@ class Card:
     when: int
     facts: tuple[Fact, ...]  # at most six
     matched: str
+    reasons: tuple[str, ...]  # the parts of the condition that decided, with the values that they saw
+    notes: tuple[str, ...]
     rule: str
     techniques: tuple[str, ...]
     description: str
@@ -114,6 +119,8 @@ def card(alert: Alert, destination: str, *, evidence_limit: int = EVIDENCE) -> C
         when=alert.last_seen,
         facts=tuple(_facts(alert)),
         matched=visible(alert.matched, MATCHED),
+        reasons=tuple(visible(reason, REASON) for reason in alert.reasons[:10]),
+        notes=tuple(visible(note, MATCHED) for note in alert.notes[:10]),
         rule=visible(f"{alert.rule_id} v{alert.rule_version.removeprefix('v')}", VALUE),
         techniques=tuple(visible(technique, 40) for technique in alert.techniques[:8]),
         description=visible(alert.description, DESCRIPTION),

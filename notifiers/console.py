@@ -117,7 +117,11 @@ def _lines(shown: Card, *, evidence: bool) -> Iterator[RenderableType]:
     for fact in shown.facts:
         table.add_row(Text(fact.label), Text(fact.value))
     table.add_row(Text("Why"), Text(shown.matched or "-"))
+    if shown.reasons:
+        table.add_row(Text("Because"), Text("\n".join(shown.reasons)))
     table.add_row(Text("Rule"), Text(shown.origin))
+    if shown.notes:
+        table.add_row(Text("Note"), Text("\n".join(shown.notes)))
     if shown.runbook:
         table.add_row(Text("Check"), Text("\n".join(shown.runbook)))
     if shown.link:

@@ -9,7 +9,7 @@ plain_text) or in code spans; mentions come from configuration alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -201,10 +201,14 @@ def _reasons(card: Card, room: Room) -> Block:
     why = [_text("Why\n", bold=True)]
     if card.description:
         why.append(_text(literal(card.description, room.description) + "\n"))
+    why += [_text(f"Note: {literal(note, 300)}\n") for note in card.notes[:3]]
     why.append(_text(f"{literal(card.origin, 500)} matched:"))
     elements: list[Block] = [{"type": "rich_text_section", "elements": why}]
     if card.matched:
-        elements.append(_preformatted(literal(card.matched, room.matched)))
+        because = [literal(reason, 200) for reason in card.reasons]
+        elements.append(
+            _preformatted("\n".join(_within([literal(card.matched, room.matched), *because], room.matched)))
+        )
     if card.evidence.text:
         note = f" ({card.evidence.note})" if card.evidence.note else ""
         title = [_text("Evidence", bold=True), _text(f", secrets replaced{note}")]
@@ -214,6 +218,18 @@ def _reasons(card: Card, room: Room) -> Block:
         section = [_text("What to check\n", bold=True), _text(_steps(card.runbook, room.runbook))]
         elements.append({"type": "rich_text_section", "elements": section})
     return {"type": "rich_text", "elements": elements}
+
+
+def _within(lines: Sequence[str], limit: int) -> list[str]:
+    """The first line, and as many of the others as fit into *limit* characters with it."""
+    fitting = [lines[0]]
+    left = limit - len(lines[0])
+    for line in lines[1:]:
+        left -= len(line) + 1
+        if left < 0:
+            break
+        fitting.append(line)
+    return fitting
 
 
 def _steps(runbook: Iterable[str], limit: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from engine import kinds, packs
-from engine.errors import DecodeError
+from engine.errors import ConfigurationError, DecodeError
 from engine.event import Fields
 from engine.examples import Result, Verdict, run
 from engine.kinds import Kind
@@ -78,22 +78,65 @@ def test_a_rule_that_breaks_on_a_sample_fails_the_test(tmp_path: Path) -> None:
     assert reason.startswith("the event breaks the rule: match: starts_with() wants string, here it has object")
 
 
-def test_tests_that_need_memory_are_told_as_not_run(tmp_path: Path) -> None:
-    head = HEAD + "count: {at_least: 5, within: 15m}\n"
-    event = "event: {eventName: X, userIdentity: {type: Root}}"
+FAIL = "event: {eventName: X, userIdentity: {type: Root}}"
+COUNT = HEAD + "count: {at_least: 3, within: 15m}\n"
+ABSENT = HEAD.split("match", maxsplit=1)[0] + (
+    "sequence: {within: 1h, steps: [{match: eventName == 'Open'}, {absent: eventName == 'Close'}]}\n"
+)
 
-    verdicts = [
-        verdict
-        for verdict, _ in outcomes(
-            tmp_path,
-            f"{event}, expect: alert",
-            f"{event}, expect: nothing",
-            "event: {eventName: Y}, expect: nothing",
-            head=head,
-        )
-    ]
 
-    assert verdicts == [Verdict.NOT_RUN, Verdict.NOT_RUN, Verdict.PASSED]
+@pytest.mark.parametrize(
+    ("head", "test"),
+    [
+        (COUNT, f"{FAIL}, repeat: {{every: 1m, times: 3}}, expect: alert"),
+        (COUNT, f"{FAIL}, repeat: {{every: 1m, times: 5}}, expect: [{{at: 2m, count: 5}}]"),
+        (COUNT, f"{FAIL}, repeat: {{every: 1m, times: 5}}, expect: alert, alerts: [{{at: 2m}}]"),
+        (COUNT, f"{FAIL}, repeat: {{every: 15m, times: 9}}, expect: nothing"),
+        (COUNT, f"{FAIL}, repeat: {{every: 15m, times: 9}}, expect: []"),
+        (ABSENT, "event: {eventName: Open}, until: 1h, expect: [{at: 1h}]"),
+        (ABSENT, "event: {eventName: Open}, expect: nothing"),
+        (ABSENT, "events: [{eventName: Open}, {event: {eventName: Close}, at: 9m}], until: 2h, expect: nothing"),
+        (HEAD + "silent: {for: 10m}\n", f"{FAIL}, at: 1m, until: 11m, expect: [{{at: 11m}}]"),
+        (HEAD + "first_seen: {values: [userIdentity.userName], over: 1d}\n", f"{FAIL}, expect: nothing"),
+    ],
+)
+def test_a_rule_with_memory_is_tested_over_time(tmp_path: Path, head: str, test: str) -> None:
+    assert outcomes(tmp_path, test, head=head) == [(Verdict.PASSED, "")]
+
+
+@pytest.mark.parametrize(
+    ("test", "reason"),
+    [
+        (
+            f"{FAIL}, repeat: {{every: 1m, times: 2}}, expect: alert",
+            "expected an alert, but no story comes of the 2 of 2 events that match",
+        ),
+        (
+            f"{FAIL}, repeat: {{every: 1m, times: 4}}, expect: nothing",
+            "expected nothing, but there is 1 alert: at 0:02:00 of 4",
+        ),
+        (
+            f"{FAIL}, repeat: {{every: 1m, times: 4}}, expect: [{{at: 3m, count: 3}}]",
+            "expected 1 alert: at 0:03:00 of 3, but there is 1 alert: at 0:02:00 of 4",
+        ),
+    ],
+)
+def test_a_test_over_time_that_fails_says_what_there_is(tmp_path: Path, test: str, reason: str) -> None:
+    assert outcomes(tmp_path, test, head=COUNT) == [(Verdict.FAILED, reason)]
+
+
+def test_a_repeated_event_can_carry_its_number(tmp_path: Path) -> None:
+    event = "event: {eventName: X, a: 'user{n}', b: [{c: '{n}'}], userIdentity: {type: Root}}"
+    rules = HEAD + "count: {at_least: 3, within: 15m, distinct: a}\n"
+
+    assert outcomes(
+        tmp_path, f"{event}, repeat: {{every: 1m, times: 3}}, expect: [{{at: 2m, count: 3}}]", head=rules
+    ) == [(Verdict.PASSED, "")]
+
+
+def test_a_rule_without_memory_has_no_test_over_time(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="one of a rule with memory"):
+        results(tmp_path, HEAD + f"tests:\n  - {{name: t, {FAIL}, until: 1h, expect: alert}}\n")
 
 
 def test_rules_that_are_off_are_tested_too(tmp_path: Path) -> None:

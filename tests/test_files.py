@@ -149,16 +149,34 @@ def test_an_array_with_one_damaged_line_gives_the_other_events(tmp_path: Path) -
     assert f"{path}:3" in [place for place, _ in problems]
 
 
-def test_a_damaged_document_is_one_problem(tmp_path: Path) -> None:
+def test_a_document_that_is_cut_off_gives_its_whole_events_and_one_problem(tmp_path: Path) -> None:
     text = json.dumps({"Records": [TRAIL] * 50}, indent=2)
     path = a_file(tmp_path, text[:-20].encode())
 
     found, problems = read(path)
 
-    assert found == []
+    assert len(found) == 49
     ((place, message),) = problems
-    assert place == f"{path}:1"
+    assert place == f"{path}:297"
     assert "not JSON" in message
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_a_document_with_one_damaged_event_gives_all_others(tmp_path: Path, indent: int | None) -> None:
+    events = [{**TRAIL, "eventID": f"a{number}", "resources": [{}, {}]} for number in range(9)]
+    text = json.dumps({"Records": events}, indent=indent).replace('"a4"', '"a4').encode()
+
+    found, problems = read(a_file(tmp_path, text))
+
+    assert [json.loads(record.raw)["eventID"] for _, record in found] == [f"a{n}" for n in range(9) if n != 4]
+    assert len(problems) == 1
+
+
+def test_a_document_without_its_end_is_a_problem_though_its_events_are_whole(tmp_path: Path) -> None:
+    found, problems = read(a_file(tmp_path, json.dumps({"Records": [TRAIL, TRAIL]})[:-2].encode()))
+
+    assert len(found) == 2
+    assert len(problems) == 1
 
 
 def test_an_error_of_the_api_is_named(tmp_path: Path) -> None:
@@ -234,7 +252,7 @@ def test_a_line_that_is_too_long_is_skipped_with_a_message(tmp_path: Path, monke
 
 def test_a_document_that_is_too_long_is_a_problem_and_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files, "MAX_DOCUMENT", 500)
-    path = a_file(tmp_path, json.dumps({"Records": [TRAIL] * 50}, indent=2).encode())
+    path = a_file(tmp_path, json.dumps({"Trail": [TRAIL] * 2000}, indent=2).encode())
 
     found, problems = read(path)
 
@@ -276,3 +294,86 @@ def test_deep_nesting_is_a_problem(tmp_path: Path, deep: bytes) -> None:
 
     assert found == []
     assert len(problems) == 1
+
+
+def awkward(number: int, name: str) -> dict[str, Any]:
+    """A CloudTrail event in which much looks like the end of one and the beginning of another."""
+    resources = [{"eventID": "x"}, {"eventID": '"}, {"eventID"'}, {}]
+    return {"eventID": f"a{number}", "eventName": name, "awsRegion": "us-east-1", "resources": resources, "n": number}
+
+
+@given(
+    st.integers(0, 40),
+    st.sampled_from([None, 0, 3]),
+    st.sampled_from([lambda events: events, lambda events: {"Records": events}, lambda events: {"Response": {"ListOver": True, "NextToken": "a", "Events": events, "RequestId": "r"}}]),
+    st.sampled_from(["X", "}, {", "\u6f22", "\\", '"']),
+    st.integers(600, 3000),
+    st.booleans(),
+)  # fmt: skip
+def test_a_large_document_is_cut_without_a_difference(
+    tmp_path_factory: pytest.TempPathFactory,
+    count: int,
+    indent: int | None,
+    wrap: Any,
+    name: str,
+    cut: int,
+    twice: bool,
+) -> None:
+    text = json.dumps(wrap([awkward(number, name) for number in range(count)]), indent=indent, ensure_ascii=False)
+    whole = text.encode() + (b"\n" + text.encode() if twice and indent is None else b"")
+    path = a_file(tmp_path_factory.getbasetemp(), whole, "cut.json")
+
+    with pytest.MonkeyPatch.context() as patch:
+        for limit, value in {"PART": cut, "_BLOCK": max(cut // 3, 1), "_LARGE": cut, "_LARGEST_ITEM": 4 * cut}.items():
+            patch.setattr(files, limit, value)
+        pieces = list(files.parts([path]))
+        found, problems = read(path)
+
+    assert [(kind, record.place) for kind, record in found] == [(kind, record.place) for kind, record in read(path)[0]]
+    assert [json.loads(record.raw) for _, record in found] == [json.loads(record.raw) for _, record in read(path)[0]]
+    assert problems == []
+    assert len(whole) < 10 * cut or len(pieces) > 2
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+def test_damage_in_a_large_document_costs_one_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, indent: int | None
+) -> None:
+    text = json.dumps({"Records": [{**TRAIL, "n": n, "resources": [{}, {"a": 1}]} for n in range(500)]}, indent=indent)
+    path = a_file(tmp_path, text.replace('"n": 250', '"n: 250').encode())
+    for limit, value in {"PART": 4000, "_BLOCK": 1000, "_LARGE": 4000, "_LARGEST_ITEM": 8000}.items():
+        monkeypatch.setattr(files, limit, value)
+
+    found, problems = read(path)
+
+    assert {json.loads(record.raw)["n"] for _, record in found} == set(range(500)) - {250}
+    assert len(problems) == 1
+
+
+def test_lines_that_hold_whole_answers_are_each_an_answer(tmp_path: Path) -> None:
+    answer = {"Response": {"Events": [OUTER, INNER], "ListOver": False}}
+
+    found, problems = read(a_file(tmp_path, lines(answer, {"Records": [TRAIL]}, answer)))
+
+    assert [record.place.rpartition(":")[2] for _, record in found] == ["1", "1", "2", "3", "3"]
+    assert problems == []
+
+
+def test_reading_tells_how_far_it_has_come(tmp_path: Path) -> None:
+    plain = a_file(tmp_path, lines(*[{**INNER, "eventID": str(n)} for n in range(5000)]), "plain.jsonl")
+    packed = a_file(tmp_path, gzip.compress(plain.read_bytes()), "packed.jsonl.gz")
+    told: list[int] = []
+
+    for _ in files.records([plain, packed], on_problem=print, on_read=told.append):
+        pass
+
+    assert sum(told) == plain.stat().st_size + packed.stat().st_size == files.size([tmp_path])
+
+
+def test_gzip_is_read_the_same_without_isal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = a_file(tmp_path, gzip.compress(lines(INNER, TRAIL))[:-4] + b"\0\0\0\0")
+    fast = read(path)
+    monkeypatch.setattr(files, "_Gunzip", gzip.GzipFile)
+
+    assert [name for name, _ in read(path)[0]] == [name for name, _ in fast[0]]
+    assert len(read(path)[1]) == len(fast[1]) == 1

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from engine import packs
+from engine.errors import ConfigurationError, Problem
+from engine.event import Fields
 from engine.expression import parse
-from engine.kinds import Field
-from engine.lint import Schema, findings, lint
+from engine.kinds import Field, kind
+from engine.lint import MEANINGS, Schema, findings, lint
+from engine.packs.loader import fields_of
 
+TODAY = date(2027, 1, 1)
+KIND = kind("tencent.cloudaudit", redaction_key=b"a key for tests only, 32 bytes..")
 SCHEMA = Schema.of(
     [
         Field("eventName", "string", ""),
@@ -159,7 +166,7 @@ title: "{eventNam}"
 severity: high
 description: d
 kind: tencent.cloudaudit
-match: eventName == 'X'
+match: lower(eventName) == 'consolelogin'
 unless:
   - {match: "errorCode == `0`", reason: r, owner: ann, expires: 2020-01-01}
 """
@@ -169,7 +176,7 @@ def test_findings_about_a_file_have_places_in_it(tmp_path: Path, monkeypatch: py
     monkeypatch.chdir(tmp_path)
     Path("other.yaml").write_text(RULE)
 
-    problems = lint(packs.examine(["other.yaml"]), lambda _: SCHEMA.fields.values(), date(2027, 1, 1))
+    problems = lint(packs.examine(["other.yaml"]), lambda _: SCHEMA.fields.values(), TODAY)
 
     assert [(f"{p.place.line}:{p.place.column}", p.severity, p.code) for p in problems] == [
         ("1:1", "warning", "file-name"),
@@ -188,3 +195,329 @@ def test_a_file_may_be_called_by_any_end_of_the_id(tmp_path: Path, name: str) ->
     problems = lint(packs.examine([str(tmp_path / name)]), lambda _: (), date(2019, 1, 1))
 
     assert "file-name" not in {problem.code for problem in problems}
+
+
+def view(_: str, sample: Mapping[str, Any]) -> Fields:
+    return KIND.view(sample)
+
+
+def rule(match: str, rule_id: str = "mine.test", extra: str = "", tests: str = "") -> str:
+    """A rule file, its match in a block scalar from line 7 on, its tests complete unless they are given."""
+    tests = tests or (
+        "tests:\n  - {name: a, event: {eventName: ConsoleLogin}, expect: alert}\n"
+        "  - {name: b, event: {eventName: StopLogging}, expect: nothing}\n"
+    )
+    return (
+        f"id: {rule_id}\ntitle: t\nseverity: high\ndescription: d\nkind: tencent.cloudaudit\n"
+        f"match: |\n  {match}\n{extra}{tests}"
+    )
+
+
+def checked(folder: Path, *texts: str, **files: str) -> list[Problem]:
+    """The findings of rules called test.yaml, test1.yaml …, in a pack, with further *files*; the built-in lists are there."""
+    (folder / "lists").mkdir(exist_ok=True)
+    (folder / "pack.yaml").write_text("kind: tencent.cloudaudit\nversion: 1\ntitle: t\n")
+    for number, text in enumerate(texts):
+        (folder / f"test{number or ''}.yaml").write_text(text)
+    for name, text in files.items():
+        (folder / name.replace("__", "/")).with_suffix(".yaml").write_text(text)
+    examined = packs.examine([str(folder)])
+    assert [str(problem) for problem in examined.problems] == []
+    return lint(examined, fields_of, TODAY, view=view)
+
+
+def codes(folder: Path, match: str) -> set[str]:
+    return {problem.code for problem in checked(folder, rule(match))}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "pack"
+    made.mkdir()
+    return made
+
+
+# --- what is proven ---------------------------------------------------------------------------------------------------
+
+LOGIN = "lower(eventName) == 'consolelogin'"
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        f"{LOGIN} && norm.outcome == 'ok' && norm.actor_type != 'root'",
+        "in_list(eventName, 'delete_audit_track')",
+        f"{LOGIN} && norm.mfa == `false`",
+        f"{LOGIN} && (userIdentity.userName == 'a' || userIdentity.userName == 'b')",
+        f"{LOGIN} && to_number(to_string(requestParameters.Days)) > `5`",
+        f"{LOGIN} && requestParameters.Rules[?Port == '22']",
+        f"{LOGIN} && norm.account && norm.account != to_string(requestParameters.Uin)",
+        f"{LOGIN} && userIdentity.userName && userIdentity.userName == userIdentity.principalId",
+    ],
+)
+def test_nothing_is_said_of_a_sound_rule(folder: Path, match: str) -> None:
+    assert [str(problem) for problem in checked(folder, rule(match))] == []
+
+
+@pytest.mark.parametrize(
+    ("match", "reason"),
+    [
+        ("eventName == 'ConsoleLogin' && eventName == 'StopLogging'", "eventName == 'ConsoleLogin' and eventName == 'StopLogging' exclude each other"),
+        ("eventName == 'ConsoleLogin' && in_list(eventName, 'delete_audit_track')", "eventName == 'ConsoleLogin' and in_list(eventName, 'delete_audit_track') exclude each other"),
+        ("lower(eventName) == 'ConsoleLogin'", "lower(eventName) == 'ConsoleLogin' is impossible"),
+        ("eventTime > `5` && eventTime < `3`", "eventTime > `5` and eventTime < `3` exclude each other"),
+        ("norm.outcome != 'ok' && norm.outcome != 'denied' && norm.outcome != 'failed'", "norm.outcome != 'ok' and norm.outcome != 'denied' and norm.outcome != 'failed' exclude each other"),
+        ("errorCode && errorCode == `null`", "errorCode and errorCode == `null` exclude each other"),
+        ("userIdentity == `null` && userIdentity.type == 'Root'", "userIdentity == `null` and userIdentity.type == 'Root' exclude each other"),
+        ("eventName && !eventName", "it asks for something and for its opposite"),
+        ("starts_with(eventName, 'Create') && starts_with(eventName, 'Delete')", "starts_with(eventName, 'Create') and starts_with(eventName, 'Delete') exclude each other"),
+        ("sensitiveAction && norm.mfa && type(sensitiveAction) == 'string'", "sensitiveAction and type(sensitiveAction) == 'string' exclude each other"),
+    ],
+)  # fmt: skip
+def test_a_condition_that_can_never_hold_is_an_error_with_its_reason(folder: Path, match: str, reason: str) -> None:
+    (found,) = [problem for problem in checked(folder, rule(match)) if problem.code == "never-holds"]
+
+    assert (found.severity, found.place.line) == ("error", 7)
+    assert found.message == "no event satisfies this condition" + (": " if reason else "") + reason
+
+
+@pytest.mark.parametrize(
+    "match",
+    ["norm.outcome != 'ok' || norm.outcome != 'denied'", "eventName || !eventName", "errorCode != `null`", "`true`"],
+)  # fmt: skip
+def test_a_condition_that_always_holds_is_told(folder: Path, match: str) -> None:
+    assert "always-holds" in codes(folder, match)
+
+
+def test_a_rule_that_waits_for_silence_may_mean_every_event(folder: Path) -> None:
+    assert "always-holds" not in {p.code for p in checked(folder, rule("`true`", extra="silent: {for: 30m}\n"))}
+
+
+def test_a_part_that_cannot_hold_is_told_at_its_place(folder: Path) -> None:
+    problems = checked(folder, rule(f"{LOGIN} || (eventName == 'A' && eventName == 'B')"))
+
+    assert [(p.code, p.severity, p.place.column) for p in problems if p.code == "never-holds"] == [
+        ("never-holds", "warning", 42)
+    ]
+
+
+def test_a_negated_typo_is_true_on_every_event(folder: Path) -> None:
+    found = codes(folder, f"{LOGIN} && qwertz != 'x'")
+
+    assert {"always-holds", "unknown-field"} <= found
+
+
+def test_null_equals_null(folder: Path) -> None:
+    assert "null-equality" in codes(folder, f"{LOGIN} && userIdentity.userName == userIdentity.principalId")
+    assert "null-equality" in codes(folder, f"{LOGIN} && qwertz == asdfgh")
+
+
+@pytest.mark.parametrize(
+    ("match", "code"),
+    [
+        ("!userIdentity.type", "not-precedence"),
+        ("!eventName == 'ConsoleLogin'", "not-precedence"),
+        ("contains('ConsoleLogin,StopLogging', eventName)", "contains-membership"),
+        ("contains(eventName, 'ConsoleLogin')", "contains-equality"),
+        ("contains(norm.outcome, 'fail')", "part-of-closed"),
+        ("starts_with(actionType, 'W')", "part-of-closed"),
+        ("contains([`0`], errorCode)", "comparison-type"),
+        ("lower(errorCode) == `0`", "comparison-type"),
+        ("eventName == 'ConsoleLogn'", "unknown-event"),
+        ("contains(['ConsoleLogin', 'ConsoleLogn'], eventName)", "unknown-event"),
+        ("norm.service == 'cam' && eventName == 'DeleteBucket'", "unknown-event"),
+        ("eventName == 'consolelogin'", "event-spelling"),
+        ("eventName == 'CreateTopic'", "event-spelling"),
+        ("eventName == 'CreateApiKey'", "event-alias"),
+        ("lower(eventName) == 'deletesnapshot'", "event-alias"),
+        ("matches(userAgent, '(?i)kali')", "costly"),
+        ("eventName == 'ConsoleLogin' || errorMessage", "costly"),
+        ("contains(keys(@), 'x')", "costly"),
+    ],
+)
+def test_what_is_doubtful_has_its_code(folder: Path, match: str, code: str) -> None:
+    assert code in codes(folder, match)
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "eventName != 'CreateTopic' && in_list(eventName, 'create_access_key')",  # what is left out is meant to be
+        "lower(eventName) == 'createtopic'",
+        "in_list(eventName, 'create_access_key') && lower(eventName) == 'createapikey'",  # it knows the list
+        "!(userIdentity.type) && lower(eventName) == 'consolelogin'",
+        "contains(eventName, 'Delete') && norm.outcome == 'denied'",
+    ],
+)
+def test_what_only_looks_doubtful_is_left_alone(folder: Path, match: str) -> None:
+    assert codes(folder, match) == set()
+
+
+def test_the_nearest_name_and_the_list_are_suggested(folder: Path) -> None:
+    near = checked(folder, rule("eventName == 'ConsoleLogn'"))
+    alias = checked(folder, rule("eventName == 'CreateApiKey'"))
+
+    assert "did you mean 'ConsoleLogin'?" in [problem.suggestion for problem in near]
+    assert "write in_list(eventName, 'create_access_key')" in [problem.suggestion for problem in alias]
+
+
+# --- rules together ---------------------------------------------------------------------------------------------------
+
+
+def test_a_rule_contained_in_another_names_it(folder: Path) -> None:
+    problems = checked(folder, rule(LOGIN), rule(f"{LOGIN} && norm.outcome == 'ok'", "mine.test1"))
+
+    (found,) = problems
+    assert (found.code, found.severity, Path(found.place.file).name) == ("contained-rule", "warning", "test1.yaml")
+    assert found.message == "every event that satisfies this rule satisfies mine.test (high) too"
+
+
+def test_a_name_is_contained_in_its_list(folder: Path) -> None:
+    wide = rule("in_list(eventName, 'delete_audit_track')")
+    narrow = rule(
+        "contains(['deleteaudittrack', 'deleteaudit'], lower(eventName)) && norm.outcome == 'ok'", "mine.test1"
+    )
+
+    assert [problem.code for problem in checked(folder, wide, narrow)] == ["contained-rule"]
+
+
+def test_two_rules_with_one_condition_however_written(folder: Path) -> None:
+    first = rule(f"{LOGIN} && norm.outcome == 'ok'")
+    second = rule("!(norm.outcome != 'ok') && 'consolelogin' == lower(eventName)", "mine.test1")
+
+    assert [(p.code, Path(p.place.file).name) for p in checked(folder, first, second)] == [
+        ("same-condition", "test1.yaml")
+    ]
+
+
+@pytest.mark.parametrize(
+    "extra", ["count: {at_least: 5, within: 15m}\n", "first_seen: {values: [norm.actor], over: 30d}\n"]
+)
+def test_a_rule_that_counts_is_contained_in_none(folder: Path, extra: str) -> None:
+    assert checked(folder, rule(LOGIN), rule(f"{LOGIN} && norm.outcome == 'ok'", "mine.test1", extra)) == []
+
+
+def test_rules_that_only_overlap_are_left_alone(folder: Path) -> None:
+    assert checked(folder, rule(f"{LOGIN} && norm.mfa"), rule(f"{LOGIN} && sensitiveAction", "mine.test1")) == []
+
+
+# --- exceptions, tests, lists -----------------------------------------------------------------------------------------
+
+UNLESS = 'unless:\n  - {match: "%s", reason: r, owner: ann, expires: 2099-01-01}\n'
+
+
+def test_an_exception_that_hides_everything_is_an_error(folder: Path) -> None:
+    problems = checked(folder, rule(f"{LOGIN} && norm.outcome == 'ok'", extra=UNLESS % "norm.outcome != 'failed'"))
+
+    assert [(p.code, p.severity) for p in problems] == [("exception-hides-all", "error")]
+
+
+def test_an_exception_that_excepts_nothing_is_told(folder: Path) -> None:
+    problems = checked(folder, rule(f"{LOGIN} && norm.outcome == 'ok'", extra=UNLESS % "norm.outcome == 'failed'"))
+
+    assert [(p.code, p.severity) for p in problems] == [("exception-never-applies", "warning")]
+
+
+def test_a_test_without_anything_that_the_condition_reads_cannot_fail(folder: Path) -> None:
+    tests = "tests:\n  - {name: a, event: {eventName: ConsoleLogin}, expect: alert}\n  - {name: b, event: {region: x}, expect: nothing}\n"
+
+    (found,) = checked(folder, rule(LOGIN, tests=tests))
+
+    assert (found.code, found.place.line) == ("test-cannot-fail", 10)
+
+
+def test_a_test_of_an_absent_field_can_fail(folder: Path) -> None:
+    tests = "tests:\n  - {name: a, event: {eventName: X, isRisk: 1}, expect: alert}\n  - {name: b, event: {eventName: X}, expect: nothing}\n"
+
+    assert checked(folder, rule("isRisk", tests=tests)) == []
+
+
+def test_an_unused_list_and_an_unknown_event_in_a_list_are_told(folder: Path) -> None:
+    unused = "name: forgotten\ndescription: d\nvalues: [a]\n"
+    misspelled = "name: calls\ndescription: d\nvalues: [ConsoleLogin, StopLoging]\n"
+
+    problems = checked(folder, rule("in_list(eventName, 'calls')"), lists__forgotten=unused, lists__calls=misspelled)
+
+    assert [(p.code, p.place.line, p.suggestion) for p in problems] == [
+        ("unknown-event", 3, "did you mean 'StopLogging'?"),
+        ("unused-list", 1, None),
+    ]
+
+
+# --- silencing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        rule("matches(userAgent, 'kali')").replace(
+            "match: |", "# tocsin: ignore[costly] any call may be made with it\nmatch: |"
+        ),
+        rule("matches(userAgent, 'kali')").replace(
+            "match: |", "match: |  # tocsin: ignore[costly] any call may be made with it"
+        ),
+        rule("x").replace("match: |\n  x", "match: matches(userAgent, 'kali')  # tocsin: ignore[costly] any call"),
+    ],
+)
+def test_a_comment_with_a_reason_silences_a_warning(folder: Path, text: str) -> None:
+    assert checked(folder, text) == []
+
+
+def test_a_comment_without_a_reason_silences_nothing(folder: Path) -> None:
+    text = rule("matches(userAgent, 'kali')").replace("match: |", "# tocsin: ignore[costly]\nmatch: |")
+
+    assert [problem.code for problem in checked(folder, text)] == ["bad-ignore", "costly"]
+
+
+def test_a_comment_that_silences_nothing_is_told(folder: Path) -> None:
+    text = rule(LOGIN).replace("match: |", "# tocsin: ignore[costly, null-equality] once it was\nmatch: |")
+
+    assert [(p.code, p.place.line) for p in checked(folder, text)] == [("unused-ignore", 6), ("unused-ignore", 6)]
+
+
+def test_an_error_cannot_be_silenced(folder: Path) -> None:
+    text = rule("errorCode == `0`").replace("match: |", "# tocsin: ignore[comparison-type] so what\nmatch: |")
+
+    assert [problem.code for problem in checked(folder, text)] == ["unused-ignore", "comparison-type"]
+
+
+def test_an_author_may_know_a_field_that_nobody_documents(folder: Path) -> None:
+    match = f"{LOGIN} && requestParameter == 'x'"
+    text = rule(match).replace("match: |", "# tocsin: ignore[unknown-field] seen in our own events\nmatch: |")
+
+    assert codes(folder, match) == {"unknown-field"}
+    assert checked(folder, text) == []
+    assert len(packs.load([str(folder)])) == 1
+
+
+def test_what_looks_like_a_comment_inside_a_text_is_none(folder: Path) -> None:
+    text = rule(LOGIN).replace("description: d", "description: |\n  # tocsin: ignore[costly] not a comment")
+
+    assert checked(folder, text) == []
+
+
+def test_comments_about_other_rules_are_not_judged_by_one_file_alone(folder: Path) -> None:
+    text = rule(LOGIN).replace("match: |", "# tocsin: ignore[contained-rule] the graver case\nmatch: |")
+    together = checked(folder, text)
+    alone = lint(packs.examine([str(folder / "test.yaml")]), fields_of, TODAY, view=view)
+
+    assert ([p.code for p in together], alone) == (["unused-ignore"], [])
+
+
+# --- loading ----------------------------------------------------------------------------------------------------------
+
+
+def test_errors_of_the_checks_stop_the_load_and_warnings_do_not(folder: Path) -> None:
+    (folder / "wrong.yaml").write_text(rule("eventName == 'A' && eventName == 'B'", "mine.wrong"))
+    (folder / "doubtful.yaml").write_text(rule("matches(userAgent, 'kali')", "mine.doubtful"))
+
+    with pytest.raises(ConfigurationError) as raised:
+        packs.load([str(folder)])
+
+    assert [problem.code for problem in raised.value.problems] == ["never-holds"]
+
+
+def test_every_code_has_a_meaning_and_stands_in_the_documentation() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "rules.md").read_text()
+
+    assert [code for code in MEANINGS if f"`{code}`" not in text] == []

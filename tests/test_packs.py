@@ -66,7 +66,7 @@ def test_a_whole_rule_becomes_a_value(folder: Path) -> None:
           not.
         match: |
           eventName == 'X'
-            && in_list(eventName, 'mine')
+            && in_list(norm.actor, 'mine')
         unless:
           - match: in_cidr(sourceIPAddress, '203.0.113.0/24')
             reason: a drill

@@ -24,6 +24,12 @@ def test_a_day_later_it_is_given_up() -> None:
     assert delay(300, age=86_400) is None
 
 
+def test_what_waited_because_nobody_ran_is_tried_before_it_is_given_up() -> None:
+    assert delay(1, age=200_000) == 1
+    assert delay(49, age=200_000) == 300
+    assert delay(50, age=200_000) is None
+
+
 def test_a_destination_may_ask_for_patience_but_for_ten_minutes_at_most() -> None:
     assert delay(1, after=timedelta(seconds=30)) == 30
     assert delay(1, after=timedelta(hours=3)) == 600

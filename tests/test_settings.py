@@ -40,7 +40,7 @@ def test_a_good_configuration_is_read_with_its_defaults(tmp_path: Path) -> None:
     loaded = read(GOOD, tmp_path)
     (source,) = loaded.settings.sources
     assert source.every == timedelta(seconds=60)
-    assert source.overlap == timedelta(minutes=15)
+    assert (source.overlap.least, source.overlap.most) == (timedelta(minutes=5), timedelta(hours=1))
     assert source.second_look.span == timedelta(hours=24)
     assert loaded.settings.rules == ["builtin:tencent"]
     assert loaded.source_settings["prod"].region == "ap-guangzhou"

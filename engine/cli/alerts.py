@@ -49,11 +49,23 @@ def show(alert_id: str, config: str | None, store: str | None, form: str) -> Non
         raise TocsinError(f"there is no alert {alert_id}")
     if form == "json":
         deliveries = [{"id": d.id, "destination": d.destination, "state": d.state} for d in queued]
-        as_json({**_brief(alert), "matched": alert.matched, "evidence": alert.evidence, "deliveries": deliveries})
+        as_json(
+            {
+                **_brief(alert),
+                "matched": alert.matched,
+                "reasons": alert.reasons,
+                "evidence": alert.evidence,
+                "deliveries": deliveries,
+            }
+        )
         return
     for name, value in _brief(alert).items():
         click.echo(f"{name:12}  {plain(str(value))}")
     click.echo(f"{'matched':12}  {' '.join(alert.matched.split())}")
+    for reason in alert.reasons:
+        click.echo(f"{'because':12}  {plain(reason)}")
+    for note in alert.notes:
+        click.echo(f"{'note':12}  {plain(note)}")
     for d in queued:
         click.echo(f"{'delivery':12}  {d.id}: {d.state} {plain(d.reason)}")
     if alert.runbook:

@@ -22,9 +22,9 @@ def state(rule: Rule, store: Store) -> list[dict[str, Any]]:
     with store.transaction() as tx:
         found = [one for one in tx.windows_of(rule.id, limit=1000) if one[1].meaning == meaning(rule)]
     origins = {source: window.last for source, key, window in found if key.story == ORIGIN}
-    return [
-        _window(rule, source, window, origins.get(source)) for source, key, window in found if key.story != ORIGIN
-    ][:SHOWN]
+    return [_window(rule, source, window, origins.get(source)) for source, key, window in found if key.story != ORIGIN][
+        :SHOWN
+    ]
 
 
 def lines(rule: Rule, windows: list[dict[str, Any]]) -> Iterator[str]:

@@ -9,6 +9,8 @@ from typing import Any
 import click
 
 from engine import packs
+from engine.cli.exceptions import exceptions
+from engine.cli.rules_cost import cost
 from engine.cli.show import as_json, plain, rows
 from engine.rule import Count, FirstSeen, Memory, Rule, Sequence, Silent
 from engine.strict_yaml import nearest
@@ -51,6 +53,10 @@ def show(rule_id: str, paths: tuple[str, ...], form: str) -> None:
     for name, value in _whole(rule).items():
         if value not in ("", [], {}, None):
             click.echo(_line(name, value))
+
+
+rules.add_command(cost)
+rules.add_command(exceptions)
 
 
 @rules.command()

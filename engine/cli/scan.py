@@ -16,6 +16,7 @@ from engine import packs
 from engine.alert import Alert, Fault
 from engine.cli.show import at, json_line, plain
 from engine.event import Quarantined
+from engine.packs import cache
 from engine.parallel import Scanner
 from engine.scan import line
 from engine.sources import files
@@ -62,7 +63,7 @@ def scan(paths: tuple[str, ...], rule_paths: tuple[str, ...], form: str, jobs: i
 
 def _scan(paths: Sequence[str], rule_paths: Sequence[str], form: str, jobs: int) -> bool:
     """Scan and tell. Whether there were faults, or records that cannot be decoded."""
-    rules = packs.load(rule_paths or packs.DEFAULT)
+    rules = cache.load(rule_paths or packs.DEFAULT)
     with _screen(paths) as screen:
 
         def on_fault(fault: Fault) -> None:

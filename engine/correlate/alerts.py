@@ -12,6 +12,7 @@ from engine.alert import EVENT_IDS_KEPT, Alert, Match, alert_id, canonical, fing
 from engine.correlate.windows import Joined, Raised, Retracted
 from engine.errors import EvaluationError
 from engine.event import Fields, Identity
+from engine.explanation import why
 from engine.rule import Rule
 
 
@@ -133,7 +134,8 @@ def _of_rule(rule: Rule, fields: Fields) -> dict[str, Any]:
         "runbook": rule.guide(fields),
         "references": rule.references,
         "techniques": rule.attack.techniques if rule.attack else (),
-        "matched": rule.match.text,
+        "matched": " ".join(rule.match.text.split("\n")).strip(),
+        "reasons": why(rule, fields) if fields else (),
     }
 
 

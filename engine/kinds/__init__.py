@@ -7,7 +7,7 @@ sees the same event wherever it came from. `kind("tencent.cloudaudit")` finds on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Literal, Protocol
@@ -27,6 +27,12 @@ NORM_FIELDS: Mapping[str, str] = {
     "norm.ip": "string",
     "norm.time": "integer",
     "norm.mfa": "boolean",
+}
+
+# The same closed sets for every kind, and never absent.
+NORM_VALUES: Mapping[str, tuple[str, ...]] = {
+    "norm.outcome": ("ok", "denied", "failed"),
+    "norm.actor_type": ("root", "user", "role", "service", "unknown"),
 }
 
 
@@ -87,6 +93,11 @@ class Schema:
     name_path: str  # the path of the event's name
     aliases: Mapping[str, str]  # other paths that hold the same text
     costs: Mapping[str, int]  # of the first name of a path, or of a whole path: 0 is cheap
+    token: Callable[[str], Callable[[Any], Any] | None] = lambda _: None
+    """
+    For a path, a quick function of a view: where it gives a text that is not empty, that text, as the record has it,
+    determines the path's value. It may raise AttributeError; whatever else it gives says nothing.
+    """
 
     def cost(self, path: str) -> int:
         return self.costs.get(path, self.costs.get(path.partition(SEPARATOR)[0], 9))

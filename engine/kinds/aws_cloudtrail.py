@@ -12,17 +12,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
 import msgspec
 
 from engine.errors import DecodeError
-from engine.event import Event, Fields, Identity, Record
-from engine.kinds import Decoded, Field
+from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
+from engine.kinds import NORM_FIELDS, Decoded, Field, Schema
 from engine.kinds.decoder import check_size_and_depth, is_utf8, loads, without_bom
 from engine.kinds.nested import Nested
+from engine.kinds.projection import (
+    UNSET,
+    At,
+    LazyView,
+    Plan,
+    Projection,
+    attribute,
+    from_whole,
+    plainly_named,
+    remember,
+    stored,
+    token_of_field,
+)
 from engine.kinds.redaction import Redactor
 from engine.kinds.uniform import AS_IS, Row, epoch, text_of
 
@@ -147,19 +160,24 @@ _ACTOR_TYPES: Final = {
 _ADDRESS: Final = frozenset("0123456789abcdefABCDEF.:")
 
 
-class _IdentityHead(msgspec.Struct):
-    accountId: Any = None  # noqa: N815 CloudTrail's name
+# What every event is asked for: its identity. `Projection` adds what rules read.
+_HEAD: Final = {
+    "eventID": Any, "eventTime": Any, "eventName": Any, "recipientAccountId": Any, "userIdentity": Any,
+}  # fmt: skip
+_SHORT: Final = 128  # characters of a text that is remembered with what it is read as
 
-
-class _Head(msgspec.Struct):
-    eventID: Any = None  # noqa: N815
-    eventTime: Any = None  # noqa: N815
-    eventName: Any = None  # noqa: N815
-    recipientAccountId: Any = None  # noqa: N815
-    userIdentity: _IdentityHead | None = None  # noqa: N815
-
-
-_head: Final = msgspec.json.Decoder(_Head).decode
+# CloudTrail's own fields keep whatever type they come in; only `norm` is promised to rules.
+SCHEMA: Final = Schema(
+    types={path.replace(".", SEPARATOR): kind for path, kind in NORM_FIELDS.items()},
+    name_path="eventName",
+    aliases={f"norm{SEPARATOR}action": "eventName"},
+    costs={
+        **{row.path: 1 for row in ROWS},
+        "errorCode": 0, "eventName": 0, "eventSource": 0, "awsRegion": 0, "userIdentity": 2, "norm": 3,
+        f"norm{SEPARATOR}service": 1, "requestParameters": 4, "responseElements": 5, "additionalEventData": 4,
+    },
+    token=lambda path: None if path.startswith("norm") else token_of_field("record", path.split(SEPARATOR)),
+)  # fmt: skip
 
 
 class AwsCloudTrail:
@@ -170,6 +188,9 @@ class AwsCloudTrail:
 
     def __init__(self, redaction_key: bytes) -> None:
         self._nested = Nested(Redactor(redaction_key))
+        self.record = Projection(_HEAD)
+        self.plans: dict[str, Plan] = {}
+        self._names: dict[str, str] = {}  # event names as they may be shown; bounded, since callers choose them
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
@@ -199,38 +220,44 @@ class AwsCloudTrail:
     def norm(self, fields: Fields) -> dict[str, Any]:
         """The `norm` object of *fields*, which need to hold no more than the fields named in NORM_READS."""
         identity = _members(fields, "userIdentity")
-        norm = (
-            ("action", text_of(fields.get("eventName"))),
-            ("service", (text_of(fields.get("eventSource")) or "").partition(".")[0].lower()),
-            ("outcome", _outcome(fields)),
-            ("actor", text_of(_actor(identity))),
-            ("actor_type", _ACTOR_TYPES.get((text_of(identity.get("type")) or "").lower(), "unknown")),
-            ("account", text_of(fields.get("recipientAccountId") or identity.get("accountId"))),
-            ("region", text_of(fields.get("awsRegion"))),
-            ("ip", _ip(fields.get("sourceIPAddress"))),
-            ("time", epoch(fields.get("eventTime"), UTC)),
-            ("mfa", _mfa(fields, identity)),
-        )
+        norm = ((name, read(fields, identity)) for name, read in _NORM.items())
         return {name: value for name, value in norm if value is not None and value != ""}
+
+    def plan(self, path: str) -> Plan:
+        """How a view of a record reads *path*: the same value as the full decode has there."""
+        names = path.split(SEPARATOR)
+        if names[0] == "norm":
+            return _norm_plan(names[1]) if len(names) == 2 else from_whole(names)
+        if not plainly_named(names, self._nested):
+            return from_whole(names)
+        return _member_plan(names, self._nested)
 
     def _fast(self, raw: bytes) -> Event | None:
         """The event, where its identity has the usual types; None where somebody must look closer."""
         try:
-            head = _head(raw)
+            record = self.record.decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
-        account = head.recipientAccountId or (head.userIdentity and head.userIdentity.accountId)
-        time = epoch(head.eventTime, UTC)
+        name, event_id, account = record.f_eventName, record.f_eventID, record.f_recipientAccountId
+        if not account:
+            identity = record.f_userIdentity
+            account = identity.get("accountId") if identity.__class__ is dict else None
+        time = epoch(record.f_eventTime, UTC)
         if (
-            not (head.eventName.__class__ is head.eventID.__class__ is account.__class__ is str)
-            or not (head.eventName and head.eventID)
+            not (name.__class__ is event_id.__class__ is account.__class__ is str)
+            or not (name and event_id)
             or time is None
-            or b"u0000" in raw
+            or "\x00" in name + event_id + account
         ):
             return None
         redacted = self._nested.text
-        identity = Identity(NAME, redacted(account), redacted(head.eventID))
-        return Event(identity, time=time, name=redacted(head.eventName), raw=raw, decode=self._decode)
+        shown = self._names.get(name)
+        if shown is None:
+            shown = redacted(name)
+            if len(name) <= _SHORT:
+                remember(self._names, name, shown)
+        identity = Identity(NAME, redacted(account), redacted(event_id))
+        return Event(identity, time=time, name=shown, raw=raw, decode=self.whole, view=_View(self, raw, record))
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
@@ -250,12 +277,14 @@ class AwsCloudTrail:
             time=norm.get("time", 0),
             name=norm.get("action", ""),
             raw=raw,
-            decode=self._decode,
+            decode=self.whole,
+            view=UniformView(fields),
         )
         quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
         return Decoded(event, quarantined)
 
-    def _decode(self, raw: bytes) -> Fields:
+    def whole(self, raw: bytes) -> Fields:
+        """All fields of a record. Raises DecodeError if it is none."""
         return self._fields(loads(raw))
 
     def _fields(self, value: Any) -> Fields:
@@ -272,16 +301,76 @@ NORM_READS: Final = (
 )  # fmt: skip
 
 
+class _View(LazyView):
+    """A record of CloudTrail by path."""
+
+    __slots__ = ("record",)
+
+    def __init__(self, kind: AwsCloudTrail, raw: bytes, record: Any) -> None:
+        self._whole = None
+        self.has_nul = None
+        self.kind = kind
+        self.raw = raw
+        self.record = record
+
+    @property
+    def whole(self) -> Fields:
+        """All fields. Raises DecodeError if the bytes turn out not to be an event."""
+        if self._whole is None:
+            self._whole = self.kind.whole(self.raw)
+        return self._whole
+
+
+def _member_plan(names: list[str], nested: Nested) -> Plan:
+    top, below, depth = names[0], names[1:], 1 + len(names)
+    slot = attribute(top)
+    known: dict[str, str] = {}  # what texts are read as: most come again and again
+
+    def plan(view: _View) -> Any:
+        try:
+            value = getattr(view.record, slot)
+        except AttributeError:
+            value = view.kind.record.get(view, "record", view.raw, top)
+        for name in below:
+            if value.__class__ is not dict:
+                return None
+            value = value.get(name)
+        if value.__class__ is not str:
+            return None if value is UNSET else nested.redacted(stored(view, value), depth)
+        found = known.get(value)
+        if found is None:
+            found = nested.redacted(stored(view, value), depth)
+            if len(value) <= _SHORT:
+                remember(known, value, found)
+        return found
+
+    return plan
+
+
+def _norm_plan(name: str) -> Plan:
+    read = _NORM.get(name)
+    if read is None:
+        return lambda _: None
+
+    def plan(view: _View) -> Any:
+        value = read(At(view), At(view, f"userIdentity{SEPARATOR}"))
+        return None if value == "" else value
+
+    return plan
+
+
 def build(redaction_key: bytes) -> AwsCloudTrail:
     return AwsCloudTrail(redaction_key)
 
 
-def _members(fields: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+def _members(fields: Members, name: str) -> Members:
+    if isinstance(fields, At):
+        return fields.below(name)
     value = fields.get(name)
     return value if isinstance(value, dict) else {}
 
 
-def _outcome(fields: Fields) -> str:
+def _outcome(fields: Members) -> str:
     error = (text_of(fields.get("errorCode")) or "").lower()
     message = (text_of(fields.get("errorMessage")) or "").lower()
     if error:
@@ -290,13 +379,13 @@ def _outcome(fields: Fields) -> str:
     if message == "failed authentication":
         return "denied"
     if fields.get("eventSource") == "signin.amazonaws.com":
-        answer = _members(fields, "responseElements")
-        if any(result == "Failure" for result in answer.values()):
+        answer = fields.get("responseElements")
+        if isinstance(answer, dict) and "Failure" in answer.values():
             return "denied"
     return "ok"
 
 
-def _actor(identity: Mapping[str, Any]) -> Any:
+def _actor(identity: Members) -> Any:
     """The user's or the role's name; of a service the service; of others what names them best."""
     if identity.get("type") == "Root":
         return "root"
@@ -319,7 +408,7 @@ def _ip(address: Any) -> str | None:
     return address if isinstance(address, str) and address and _ADDRESS.issuperset(address) else None
 
 
-def _mfa(fields: Fields, identity: Mapping[str, Any]) -> bool | None:
+def _mfa(fields: Members, identity: Members) -> bool | None:
     used = _members(fields, "additionalEventData").get("MFAUsed")
     if used is not None:
         return text_of(used) in ("Yes", "true")
@@ -332,3 +421,18 @@ def _body_id(value: dict[str, Any]) -> str:
     """A stand-in for a missing eventID: the digest of the record."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return "body-" + hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+Members = Mapping[str, Any] | At
+_NORM: Final[Mapping[str, Callable[[Members, Members], Any]]] = {
+    "action": lambda fields, _: text_of(fields.get("eventName")),
+    "service": lambda fields, _: (text_of(fields.get("eventSource")) or "").partition(".")[0].lower(),
+    "outcome": lambda fields, _: _outcome(fields),
+    "actor": lambda _, identity: text_of(_actor(identity)),
+    "actor_type": lambda _, identity: _ACTOR_TYPES.get((text_of(identity.get("type")) or "").lower(), "unknown"),
+    "account": lambda fields, identity: text_of(fields.get("recipientAccountId") or identity.get("accountId")),
+    "region": lambda fields, _: text_of(fields.get("awsRegion")),
+    "ip": lambda fields, _: _ip(fields.get("sourceIPAddress")),
+    "time": lambda fields, _: epoch(fields.get("eventTime"), UTC),
+    "mfa": _mfa,
+}

@@ -13,17 +13,20 @@ be hard to keep, it makes the full decode and looks there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 import msgspec
 
-from engine.event import SEPARATOR, Fields, View, walked
+from engine.event import SEPARATOR, View, walked
+from engine.kinds.decoder import storable
 from engine.kinds.nested import MAX_NESTED_DEPTH, Nested, container
 from engine.kinds.redaction import PLAIN
 
 UNSET: Final = msgspec.UNSET
 Plan = Callable[[Any], Any]  # from a view to the value of one path
 
+OPENERS: Final = ("{", "[", '"', "%", " ", "\t", "\r", "\n")  # what a text begins with that may hold JSON
 MAX_PLANS: Final = 20_000  # paths come from rules, not from events; a bound all the same
 _MAX_FIELDS: Final = 400
 _PAIRED: Final = frozenset({"Value", "value", "ParameterValue", "parameterValue", "ParamValue", "EnvValue"})
@@ -49,16 +52,19 @@ class Projection:
 
     def get(self, holder: Any, slot: str, text: bytes | str, name: str) -> Any:
         """The field *name* of the struct in *holder*'s *slot*, which was decoded from *text*; UNSET where absent."""
-        try:
-            return getattr(getattr(holder, slot), attribute(name))
-        except AttributeError:
-            if name not in self._fields:
-                if len(self._fields) >= _MAX_FIELDS:  # a struct for this one field
-                    return getattr(Projection({name: Any}).decode(text), attribute(name))
+        wanted = attribute(name)
+        for _ in range(3):  # another thread may be adding a field of its own just now
+            value = getattr(getattr(holder, slot), wanted, _NOT_PROJECTED)
+            if value is not _NOT_PROJECTED:
+                return value
+            if name not in self._fields and len(self._fields) < _MAX_FIELDS:
                 self._fields = {**self._fields, name: Any}
                 self._make()
-        setattr(holder, slot, self.decode(text))
-        return getattr(getattr(holder, slot), attribute(name))
+            setattr(holder, slot, self.decode(text))
+        return getattr(Projection({name: Any}).decode(text), wanted)
+
+
+_NOT_PROJECTED: Final = object()
 
 
 def attribute(name: str) -> str:
@@ -66,18 +72,59 @@ def attribute(name: str) -> str:
     return f"f_{name}" if name.isascii() and name.isidentifier() else "x_" + name.encode().hex()
 
 
-class LazyView(View):
-    """A View that reads paths by its kind's plans; *make* decodes everything, when somebody needs that."""
+_MAX_REMEMBERED: Final = 4096
 
-    __slots__ = ("_make", "kind")
+
+def remember(known: dict[Any, Any], key: Any, value: Any) -> None:
+    """Keep *value* under *key*; what is kept is bounded, since whoever calls the API chooses what events hold."""
+    if len(known) >= _MAX_REMEMBERED:
+        known.clear()
+    known[key] = value
+
+
+def stored(view: Any, value: Any) -> Any:
+    """A *value* out of *view*'s record as `decoder.loads` gives it: without NUL."""
+    kind = value.__class__
+    if kind is str:
+        return storable(value) if "\x00" in value else value
+    if kind is dict or kind is list:
+        if view.has_nul is None:
+            view.has_nul = b"u0000" in view.raw
+        return storable(value) if view.has_nul else value
+    return value
+
+
+def token_of_field(holder: str, names: list[str]) -> Callable[[Any], Any] | None:
+    """The text of a field of the struct in a view's slot *holder*, or of a member of such a field; see Schema.token."""
+    if any(name in _PAIRED or "\ufffd" in name for name in names):
+        return None  # what stands beside it, or a NUL, may have a say
+    slot = attribute(names[0])
+    if len(names) == 1:
+        return attrgetter(f"{holder}.{slot}")
+    if len(names) != 2:
+        return None
+    get, member = attrgetter(f"{holder}.{slot}"), names[1]
+
+    def token(view: Any) -> Any:
+        value = get(view)
+        return value.get(member) if value.__class__ is dict else None
+
+    return token
+
+
+class LazyView(View):
+    """
+    A View that reads paths by its kind's plans.
+
+    Kinds fill in the slots themselves and leave dict.__init__ out: this is made for every event.
+    """
+
+    __slots__ = ("has_nul", "kind", "raw")
 
     uniform: ClassVar[bool] = True
-
-    def __init__(self, kind: Any, make: Callable[[bytes], Fields], raw: bytes) -> None:  # noqa: ARG002
-        # dict.__init__ is left out: there is nothing to fill in, and this runs for every event.
-        self._whole = None
-        self.kind = kind
-        self._make = make
+    kind: Any
+    raw: bytes
+    has_nul: bool | None  # whether the record may hold NUL; looked at when it matters
 
     def __missing__(self, path: str) -> Any:
         kind = self.kind
@@ -106,24 +153,35 @@ class At:
 
     __slots__ = ("_prefix", "_view")
 
-    def __init__(self, view: View, *names: str) -> None:
+    def __init__(self, view: View, prefix: str = "") -> None:
+        """*prefix* is the path of the place and a SEPARATOR, or nothing for the event itself."""
         self._view = view
-        self._prefix = "".join(name + SEPARATOR for name in names)
+        self._prefix = prefix
 
     def get(self, name: str, default: Any = None) -> Any:
         value = self._view[self._prefix + name]
         return default if value is None else value
 
     def below(self, name: str) -> At:
-        found = At(self._view)
-        found._prefix = self._prefix + name + SEPARATOR  # noqa: SLF001
-        return found
+        return At(self._view, self._prefix + name + SEPARATOR)
+
+
+def from_path(path: str) -> Plan:
+    """The plan for what is another path's value, unless that is empty."""
+
+    def plan(view: View) -> Any:
+        value = view[path]
+        return None if value == "" else value
+
+    return plan
 
 
 def plainly_named(names: list[str], nested: Nested) -> bool:
     """Whether redaction leaves members of these names alone but for what is in them: then they can be read alone."""
-    return all(name not in _PAIRED and nested.redactor.name(name) == (PLAIN, name) for name in names) and not any(
-        "[secret:" in name for name in names
+    plain = nested.redactor.name
+    # U+FFFD may stand for a NUL that the record has there, "[secret:" for a secret.
+    return not any(
+        "\ufffd" in name or "[secret:" in name or name in _PAIRED or plain(name) != (PLAIN, name) for name in names
     )
 
 
@@ -135,7 +193,7 @@ def opened_member(raw: Any, names: list[str], nested: Nested, depth: int = 1) ->
     """
     for name in names:
         while raw.__class__ is str:
-            inner = container(raw) if raw[:1] in _OPENERS and depth <= MAX_NESTED_DEPTH else None
+            inner = container(raw) if raw[:1] in OPENERS and depth <= MAX_NESTED_DEPTH else None
             if inner is None:
                 return None
             raw, depth = inner, depth + 1
@@ -143,12 +201,3 @@ def opened_member(raw: Any, names: list[str], nested: Nested, depth: int = 1) ->
             return None
         raw, depth = raw.get(name), depth + 1
     return nested.opened(raw, depth)
-
-
-_OPENERS: Final = ("{", "[", '"', "%", " ", "\t", "\r", "\n")
-
-
-def redacted_member(raw: Any, names: list[str], nested: Nested, depth: int = 1) -> Any:
-    """As `opened_member`, of `nested.redacted(raw)`: texts are not opened."""
-    value = walked(raw, names)
-    return nested.redacted(value, depth + len(names))

@@ -20,10 +20,27 @@ from typing import Any, Final
 import msgspec
 
 from engine.errors import DecodeError
-from engine.event import Event, Fields, Identity, Record
-from engine.kinds import Decoded, Field
-from engine.kinds.decoder import check_size_and_depth, is_utf8, loads, without_bom
+from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
+from engine.kinds import NORM_FIELDS, Decoded, Field, Schema
+from engine.kinds.decoder import check_size_and_depth, is_utf8, loads, storable, without_bom
 from engine.kinds.nested import Nested, container
+from engine.kinds.projection import (
+    OPENERS,
+    UNSET,
+    At,
+    LazyView,
+    Plan,
+    Projection,
+    attribute,
+    from_field,
+    from_path,
+    from_whole,
+    opened_member,
+    plainly_named,
+    remember,
+    stored,
+    token_of_field,
+)
 from engine.kinds.redaction import TENCENT_ACCESS_KEY_IDS, Redactor
 from engine.kinds.uniform import (
     ACCESS_KEY_ID,
@@ -39,6 +56,7 @@ from engine.kinds.uniform import (
     TEXTS,
     TIME,
     TIME_UTC,
+    ObjectReader,
     Read,
     Reader,
     Row,
@@ -47,6 +65,8 @@ from engine.kinds.uniform import (
 )
 
 NAME: Final = "tencent.cloudaudit"
+
+_OPENED: Final = ("requestParameters", "responseElements", "additionalEventData")  # read by OPEN
 
 _IDENTITY_TYPES: Final = {
     "root": "Root",
@@ -235,10 +255,25 @@ TWINS: Final[Mapping[str, str]] = {
 }
 _PLAIN_TWINS: Final = {outer: inner for outer, inner in TWINS.items() if inner.isalnum()}
 _IDENTITY_TWINS: Final = {"Username": "userName", "AccountID": "accountId", "SecretId": "secretId"}
+_OUTER_TWINS: Final = {inner: outer for outer, inner in _PLAIN_TWINS.items()}
 _OUTER_MARKS: Final = frozenset({"EventName", "EventId", "EventTime"})
 
 # What differs between two readings of one event that has no id: stages of CloudAudit's own pipeline.
 _NOT_BODY: Final = ("@timestamp", "updateEsTime")
+
+_ROW_TYPES: Final = {row.path: row.reader.type for row in ROWS if row.reader.type != "any"}
+SCHEMA: Final = Schema(
+    types={path.replace(".", SEPARATOR): kind for path, kind in {**_ROW_TYPES, **NORM_FIELDS}.items()},
+    name_path="eventName",
+    aliases={f"norm{SEPARATOR}action": "eventName"},
+    costs={
+        **{row.path: 1 for row in ROWS},
+        "errorCode": 0, "eventName": 0, "eventRegion": 0, "userIdentity": 3, "norm": 4,
+        f"norm{SEPARATOR}outcome": 1, f"norm{SEPARATOR}service": 2, f"userIdentity{SEPARATOR}sessionContext": 6,
+        "requestParameters": 7, "responseElements": 8, "additionalEventData": 7,
+    },
+    token=lambda path: _token(path),  # noqa: PLW0108 it stands further down
+)  # fmt: skip
 
 # Error codes of a service that mean "you may not": the common codes of API 3.0 (tencentcloud.com 213/33281) and
 # their sub-codes. Compared in lower case.
@@ -246,28 +281,20 @@ _DENIED: Final = ("unauthorizedoperation", "authfailure", "accessdenied", "unaut
 _SERVICE_NETWORKS: Final = ("9.", "10.", "127.", "169.254.", "192.168.", *(f"172.{n}." for n in range(16, 32)))
 
 
-class _OuterHead(msgspec.Struct):
-    EventId: Any = None
-    EventName: Any = None
-    EventTime: Any = None
-    AccountID: Any = None
-    CloudAuditEvent: str | None = None
-
-
-class _IdentityHead(msgspec.Struct):
+class _IdentityHead(msgspec.Struct, gc=False):
     accountId: Any = None  # noqa: N815 CloudAudit's name
 
 
-class _InnerHead(msgspec.Struct):
-    eventID: Any = None  # noqa: N815
-    eventTime: Any = None  # noqa: N815
-    eventName: Any = None  # noqa: N815
-    userIdentity: _IdentityHead | None = None  # noqa: N815
-
-
-_outer_head: Final = msgspec.json.Decoder(_OuterHead).decode
-_inner_head: Final = msgspec.json.Decoder(_InnerHead).decode
+# What every event is asked for: its identity. `Projection` adds what rules read.
+_OUTER_HEAD: Final = {
+    "EventId": Any, "EventName": Any, "EventTime": Any, "AccountID": Any, "Username": Any, "SecretId": Any,
+    "CloudAuditEvent": str | None,
+}  # fmt: skip
+_INNER_HEAD: Final = {"eventID": Any, "eventTime": Any, "eventName": Any, "userIdentity": Any}
+_ABSENT: Final = (None, UNSET)
+_BLANK: Final = (None, "", UNSET)
 _TEXTUAL: Final = (str, int)
+_SHORT: Final = 128  # characters of a text that is remembered with what it is read as
 
 
 class TencentCloudAudit:
@@ -278,9 +305,13 @@ class TencentCloudAudit:
 
     def __init__(self, redaction_key: bytes) -> None:
         self._nested = Nested(Redactor(redaction_key, access_key_ids=TENCENT_ACCESS_KEY_IDS))
-        self._text = TEXT.read(self._nested)
+        self.text = TEXT.read(self._nested)
         self.readers: Mapping[str, Callable[[Any], Any]] = readers(ROWS, self._nested)
-        """Each documented top-level field's way to its one type: what a projection applies to the fields it decodes."""
+        """Each documented top-level field's way to its one type: what a view applies to the fields it decodes."""
+        self.outer = Projection(_OUTER_HEAD)
+        self.inner = Projection(_INNER_HEAD)
+        self.plans: dict[str, Plan] = {}
+        self._names: dict[str, str] = {}  # event names as they may be shown; bounded, since callers choose them
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
@@ -316,49 +347,71 @@ class TencentCloudAudit:
         """The `norm` object of *fields*, which need to hold no more than the fields named in NORM_READS."""
         identity = fields.get("userIdentity") or {}
         session = identity.get("sessionContext") or {}
-        norm = (
-            ("action", fields.get("eventName")),
-            ("service", _service(fields)),
-            ("outcome", _outcome(fields)),
-            ("actor", _actor(identity)),
-            ("actor_type", _actor_type(fields, identity)),
-            ("account", identity.get("accountId") or session.get("ownerUin")),
-            ("region", fields.get("eventRegion")),
-            ("ip", _ip(fields, session)),
-            ("time", fields.get("eventTime")),
-            ("mfa", session.get("mfa")),
-        )
+        norm = ((name, read(fields, identity, session)) for name, read in _NORM.items())
         return {name: value for name, value in norm if value is not None and value != ""}
+
+    def plan(self, path: str) -> Plan:
+        """How a view of an event reads *path*: the same value as the full decode has there."""
+        names = path.split(SEPARATOR)
+        top, below = names[0], names[1:]
+        if any("\ufffd" in name for name in names):
+            return from_whole(names)  # a NUL in the record may have become that
+        if top == "norm":
+            return _norm_plan(below[0]) if len(below) == 1 else from_whole(names)
+        read = self.readers.get(top)
+        if read is None:
+            return from_whole(names)  # not documented: others beside it can say that it is a secret
+        if not below:
+            return _field_plan(top, read)
+        if isinstance(read, ObjectReader):
+            return _member_plan(read, below) or from_field(names)
+        if top in _OPENED and plainly_named(below, self._nested):
+            return _opened_plan(top, below, self._nested)
+        return from_field(names)
 
     def _fast(self, raw: bytes) -> Event | None:
         """The event, where its identity has the usual types; None where somebody must look closer."""
         try:
-            outer = _outer_head(raw)
-            text = outer.CloudAuditEvent
-            if text is None:
-                inner = _inner_head(raw)
+            outer = self.outer.decode(raw)
+            text = outer.f_CloudAuditEvent
+            if text is None or text is UNSET:
+                if (outer.f_EventName, outer.f_EventId, outer.f_EventTime) != (UNSET, UNSET, UNSET):
+                    return None
+                outer, text = None, raw
             else:
                 check_size_and_depth(text)
-                inner = _inner_head(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            inner = self.inner.decode(text)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, DecodeError):
             return None
-        name = inner.eventName or outer.EventName
-        event_id = outer.EventId or inner.eventID
-        account = outer.AccountID or (inner.userIdentity and inner.userIdentity.accountId)
-        time = epoch(outer.EventTime if inner.eventTime in (None, "") else inner.eventTime)
+        name, event_id, time, account = inner.f_eventName, inner.f_eventID, inner.f_eventTime, None
+        if outer is not None:
+            name = outer.f_EventName if name in _BLANK else name
+            event_id = outer.f_EventId or event_id
+            time = outer.f_EventTime if time in _BLANK else time
+            account = outer.f_AccountID
+        if not account or account is UNSET:
+            identity = inner.f_userIdentity
+            account = identity.get("accountId") if identity.__class__ is dict else None
+        time = epoch(time)
         if (
             name.__class__ is not str
             or event_id.__class__ is not str
             or account.__class__ not in _TEXTUAL
-            or not account
+            or not (account and name and event_id)
             or time is None
-            or b"u0000" in raw
-            or (text is None and (outer.EventName, outer.EventId, outer.EventTime) != (None, None, None))
         ):
             return None
+        if "\x00" in name or "\x00" in event_id or (account.__class__ is str and "\x00" in account):
+            return None
         redacted = self._nested.text  # these are shown; somebody may have called an API named like a key
+        shown = self._names.get(name)
+        if shown is None:
+            shown = redacted(name)
+            if len(name) <= _SHORT:
+                remember(self._names, name, shown)
         identity = Identity(NAME, redacted(str(account)), redacted(event_id))
-        return Event(identity, time=time, name=redacted(name), raw=raw, decode=self._decode)
+        view = _View(self, raw, outer, inner, text)
+        return Event(identity, time=time, name=shown, raw=raw, decode=self.whole, view=view)
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
@@ -367,7 +420,7 @@ class TencentCloudAudit:
         if not any(fields.get(name) for name in ("eventName", "eventID", "userIdentity")):
             raise DecodeError("no CloudAudit event: it has no eventName, no eventID and no userIdentity")
         outer_id = (outer or {}).get("EventId")
-        event_id = self._text(outer_id) or fields.get("eventID") or _body_id(outer, inner)
+        event_id = self.text(outer_id) or fields.get("eventID") or _body_id(outer, inner)
         time = fields.get("eventTime")
         reasons = [reason] if reason else []
         if not is_utf8(raw):
@@ -382,12 +435,14 @@ class TencentCloudAudit:
             time=time,
             name=fields.get("eventName") or "",
             raw=raw,
-            decode=self._decode,
+            decode=self.whole,
+            view=UniformView(fields),
         )
         quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
         return Decoded(event, quarantined)
 
-    def _decode(self, raw: bytes) -> Fields:
+    def whole(self, raw: bytes) -> Fields:
+        """All fields of a record. Raises DecodeError if it is none."""
         outer, inner, _ = _apart(loads(raw))
         return self._fields(outer, inner)
 
@@ -412,7 +467,7 @@ class TencentCloudAudit:
             for name, value in self._nested.opened(others).items():
                 fields.setdefault(name, value)
         norm = fields["norm"] = self.norm(fields)
-        account = self._text(outer.get("AccountID")) if outer is not None else None
+        account = self.text(outer.get("AccountID")) if outer is not None else None
         if account:
             norm["account"] = account  # as in the event's identity
         return fields
@@ -422,6 +477,253 @@ NORM_READS: Final = (
     "eventName", "resourceType", "eventSource", "errorCode", "apiErrorCode", "userIdentity", "eventPlatform",
     "eventRegion", "sourceIPAddress", "cliIp", "eventTime",
 )  # fmt: skip
+
+
+class _View(LazyView):
+    """A record of CloudAudit by path. *outer* is None where the record is an inner event alone."""
+
+    __slots__ = ("identity", "inner", "opened", "outer", "session", "text")
+
+    def __init__(self, kind: TencentCloudAudit, raw: bytes, outer: Any, inner: Any, text: str | bytes) -> None:
+        self._whole = None
+        self.has_nul = None
+        self.kind = kind
+        self.raw = raw
+        self.outer = outer
+        self.inner = inner
+        self.text = text
+        # What several paths begin with, once it has been looked at.
+        self.identity: Any = UNSET
+        self.session: Any = UNSET
+        self.opened: Any = UNSET
+
+    @property
+    def whole(self) -> Fields:
+        """All fields. Raises DecodeError if the bytes turn out not to be an event."""
+        if self._whole is None:
+            self._whole = self.kind.whole(self.raw)
+        return self._whole
+
+
+def _field_of(name: str) -> Callable[[_View], Any]:
+    """The field *name* before it is read, with what the outer event says where the inner one does not; see _joined."""
+    slot, twin = attribute(name), _OUTER_TWINS.get(name)
+
+    def field(view: _View) -> Any:
+        try:
+            value = getattr(view.inner, slot)
+        except AttributeError:
+            value = view.kind.inner.get(view, "inner", view.text, name)
+        if value in _BLANK and view.outer is not None:
+            if value is UNSET:
+                value = view.kind.outer.get(view, "outer", view.raw, name)
+            if twin is not None and value in _BLANK:
+                other = view.kind.outer.get(view, "outer", view.raw, twin)
+                value = value if other is UNSET else other
+        kind = value.__class__
+        if kind is str:
+            return storable(value) if "\x00" in value else value
+        return stored(view, value) if kind is dict or kind is list else value
+
+    return field
+
+
+def _field_plan(name: str, read: Read) -> Plan:
+    if name == "userIdentity":
+        return lambda view: read(_identity(view))
+    field = _field_of(name)
+    if name in ("errorCode", "apiErrorCode"):
+        return lambda view: "0" if (value := field(view)) in _ABSENT else read(value)
+    if name in ("resourceType", "resourceName"):
+        return _resource_plan(name, read)
+
+    slot = attribute(name)
+    known: dict[str, Any] = {}  # what texts are read as: most come again and again
+
+    def plan(view: _View) -> Any:
+        raw = getattr(view.inner, slot, None)
+        if raw.__class__ is str and (found := known.get(raw, UNSET)) is not UNSET:
+            return found
+        value = field(view)
+        value = None if value is UNSET else read(value)
+        # An empty text may stand for what the outer event says.
+        if raw.__class__ is str and raw != "" and len(raw) <= _SHORT:
+            remember(known, raw, value)
+        return value
+
+    return plan
+
+
+def _resource_plan(name: str, read: Read) -> Plan:
+    """The outer event's Resources can stand in for these two: rare, so left to the full decode."""
+
+    field = _field_of(name)
+
+    def plan(view: _View) -> Any:
+        value = field(view)
+        if value is None or value is UNSET:
+            if view.outer is not None and view.kind.outer.get(view, "outer", view.raw, "Resources") not in _BLANK:
+                return view.whole.get(name)
+            return None
+        return read(value)
+
+    return plan
+
+
+_IDENTITY_SLOTS: Final = tuple((name, attribute(outer)) for outer, name in _IDENTITY_TWINS.items())
+
+
+def _identity(view: _View) -> Any:
+    """`userIdentity` before it is read, with the outer event's twins of its members."""
+    if view.identity is UNSET:
+        value = _raw_identity(view)
+        value = None if value is UNSET else value
+        outer = view.outer
+        if outer is not None:
+            opened = container(value) if isinstance(value, str) else value
+            if opened is None or isinstance(opened, dict):
+                missing = {}
+                for name, twin in _IDENTITY_SLOTS:
+                    if opened is None or opened.get(name) in (None, ""):
+                        other = getattr(outer, twin)
+                        if other is not UNSET and other is not None:
+                            missing[name] = stored(view, other)
+                if missing:
+                    value = {**(opened or {}), **missing}
+        view.identity = value
+    return view.identity
+
+
+_raw_identity: Final = _field_of("userIdentity")
+
+
+def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
+    """A documented member of userIdentity, or of the session in it; None for what only the whole object tells."""
+    member = read.members.get(names[0])
+    if member is None:
+        return None
+    if len(names) == 1:
+        known: dict[str, Any] = {}
+        name = names[0]
+
+        def plan(view: _View) -> Any:
+            members = _identity(view) if view.identity is UNSET else view.identity
+            if members.__class__ is not dict:
+                members = read.raw(members)
+                if members is None:
+                    return None
+            raw = members.get(name)
+            if raw.__class__ is not str:
+                return member(raw)
+            found = known.get(raw, UNSET)
+            if found is not UNSET:
+                return found
+            value = member(raw)
+            if len(raw) <= _SHORT:
+                remember(known, raw, value)
+            return value
+
+        return plan
+    if names[0] != "sessionContext" or len(names) != 2 or not isinstance(member, ObjectReader):
+        return None
+    detail = member.members.get(names[1])
+    if detail is None:
+        return None
+
+    def session_plan(view: _View) -> Any:
+        if view.session is UNSET:
+            raw = read.raw(_identity(view))
+            view.session = None if raw is None else member.raw(raw.get("sessionContext"))
+        return None if view.session is None else detail(view.session.get(names[1]))
+
+    return session_plan
+
+
+def _opened_plan(top: str, names: list[str], nested: Nested) -> Plan:
+    """A member of a field that is JSON in a text, such as requestParameters; the text is opened once per event."""
+    field = _field_of(top)
+    first, plain = names[0], names[0].isascii() and names[0].replace("_", "").isalnum()
+
+    def plan(view: _View) -> Any:
+        memo = view.opened
+        if memo is UNSET:
+            memo = view.opened = {}
+        try:
+            raw, depth = memo[top]
+        except KeyError:
+            raw, depth = field(view), 1
+            if raw.__class__ is str:
+                # A name that does not occur in the text is not in the object: escapes and percent-encoding aside.
+                if plain and first not in raw and raw[:1] == "{" and not ("\\" in raw and "\\u" in raw):
+                    return None
+                inner = container(raw) if raw[:1] in OPENERS else None
+                if inner is not None:
+                    raw, depth = inner, 2
+            memo[top] = raw, depth
+        if raw.__class__ is not dict:
+            return None
+        return opened_member(raw, names, nested, depth)
+
+    return plan
+
+
+_IDENTITY: Final = f"userIdentity{SEPARATOR}"
+_SESSION: Final = f"{_IDENTITY}sessionContext{SEPARATOR}"
+_NORM_SAME: Final = {"action": "eventName", "region": "eventRegion", "time": "eventTime", "mfa": f"{_SESSION}mfa"}
+
+
+def _token(path: str) -> Callable[[Any], Any] | None:
+    """Texts are read by themselves, but for empty ones, for which the outer event may speak; see Schema.token."""
+    names = (_NORM_SAME.get(path.removeprefix(f"norm{SEPARATOR}"), path) if path.startswith("norm") else path).split(
+        SEPARATOR
+    )
+    if names == ["norm", "service"]:
+        names = ["resourceType"]
+    if names[0] in _OPENED or len(names) > 2 or (len(names) == 2 and names[0] != "userIdentity"):
+        return None
+    return token_of_field("inner", names)
+
+
+_NORM_OF_TWO: Final = {"outcome": ("errorCode", "apiErrorCode"), "service": ("resourceType", "eventSource")}
+
+
+def _plan_of_two(read: Callable[[Members, Members, Members], Any], first: str, second: str) -> Plan:
+    """A value that two fields tell, of which the pairs come again and again."""
+    known: dict[Any, Any] = {}
+
+    def plan(view: _View) -> Any:
+        pair = view[first], view[second]
+        found = known.get(pair, UNSET)
+        if found is not UNSET:
+            return found
+        value = read({name: item for name, item in zip((first, second), pair, strict=True) if item is not None}, {}, {})
+        value = None if value == "" else value
+        if sum(len(item) for item in pair if item is not None) <= _SHORT:
+            remember(known, pair, value)
+        return value
+
+    return plan
+
+
+def _norm_plan(name: str) -> Plan:
+    same = _NORM_SAME.get(name)
+    if same is not None:
+        return from_path(same)
+    read = _NORM.get(name)
+    if read is None:
+        return lambda _: None
+    if name in _NORM_OF_TWO:
+        return _plan_of_two(read, *_NORM_OF_TWO[name])
+
+    def plan(view: _View) -> Any:
+        if name == "account" and view.outer is not None and view.outer.f_AccountID not in _BLANK:
+            account = view.kind.text(stored(view, view.outer.f_AccountID))
+            if account:
+                return account
+        value = read(At(view), At(view, _IDENTITY), At(view, _SESSION))
+        return None if value == "" else value
+
+    return plan
 
 
 def build(redaction_key: bytes) -> TencentCloudAudit:
@@ -492,12 +794,12 @@ def _body_id(outer: dict[str, Any] | None, inner: dict[str, Any] | None) -> str:
     return "body-" + hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def _service(fields: Fields) -> str | None:
+def _service(fields: Members) -> str | None:
     service = fields.get("resourceType") or fields.get("eventSource", "").partition(".")[0]
     return service.lower() if service else None
 
 
-def _outcome(fields: Fields) -> str:
+def _outcome(fields: Members) -> str:
     if fields.get("errorCode", "0") != "0":
         return "denied"
     api_error = fields.get("apiErrorCode", "0")
@@ -507,13 +809,13 @@ def _outcome(fields: Fields) -> str:
     return "denied" if any(mark in lower for mark in _DENIED) else "failed"
 
 
-def _actor(identity: Mapping[str, Any]) -> str | None:
+def _actor(identity: Members) -> str | None:
     if identity.get("type") == "Root":
         return "root"
     return identity.get("userName") or identity.get("principalId")
 
 
-def _actor_type(fields: Fields, identity: Mapping[str, Any]) -> str:
+def _actor_type(fields: Members, identity: Members) -> str:
     if fields.get("eventPlatform"):
         return "service"
     kind = identity.get("type", "").lower()
@@ -530,7 +832,7 @@ def _actor_type(fields: Fields, identity: Mapping[str, Any]) -> str:
     return "root" if not kind and identity.get("userName") == "root" else "unknown"
 
 
-def _ip(fields: Fields, session: Mapping[str, Any]) -> str | None:
+def _ip(fields: Members, session: Members) -> str | None:
     """The caller's address: the first that is public, else the first that is an address at all."""
     first = None
     for text in (fields.get("sourceIPAddress"), fields.get("cliIp"), session.get("userIp")):
@@ -546,3 +848,18 @@ def _ip(fields: Fields, session: Mapping[str, Any]) -> str | None:
 
 
 _ADDRESS: Final = frozenset("0123456789abcdefABCDEF.:")
+
+
+Members = Mapping[str, Any] | At
+_NORM: Final[Mapping[str, Callable[[Members, Members, Members], Any]]] = {
+    "action": lambda fields, _identity, _session: fields.get("eventName"),
+    "service": lambda fields, _identity, _session: _service(fields),
+    "outcome": lambda fields, _identity, _session: _outcome(fields),
+    "actor": lambda _fields, identity, _session: _actor(identity),
+    "actor_type": lambda fields, identity, _session: _actor_type(fields, identity),
+    "account": lambda _fields, identity, session: identity.get("accountId") or session.get("ownerUin"),
+    "region": lambda fields, _identity, _session: fields.get("eventRegion"),
+    "ip": lambda fields, _identity, session: _ip(fields, session),
+    "time": lambda fields, _identity, _session: fields.get("eventTime"),
+    "mfa": lambda _fields, _identity, session: session.get("mfa"),
+}

@@ -47,7 +47,9 @@ class Matcher:
         self._expressions: Sequence[Expression] = tuple(expressions)
         self._truths: list[Truth | None] = [None] * len(self._expressions)
         self._all = list(range(len(self._expressions)))
-        self._index: Index | None = _index(self._expressions, schema(kind)) if indexed else None
+        self._kind = kind
+        self._indexed = indexed
+        self._index: Index | None = None
 
     def candidates(self, view: View) -> list[int]:
         """
@@ -56,11 +58,15 @@ class Matcher:
         Only a View whose values have the types that the kind documents (`uniform`) can be pruned for.
         """
         if self._index is None or not view.uniform:
-            return self._all
+            if not (self._indexed and view.uniform):
+                return self._all
+            self._index = _index(self._expressions, schema(self._kind))
         return self._index.candidates(view)
 
     def holds(self, number: int, view: View) -> bool:
         """Whether the expression with that number holds. Raises EvaluationError as `Expression.holds` does."""
+        if not view.uniform:  # a sample, decoded already: not worth compiling for
+            return self._expressions[number].holds(view.whole)
         truth = self._truths[number]
         if truth is None:
             truth = self._truths[number] = truth_of(self._expressions[number])
@@ -69,4 +75,4 @@ class Matcher:
 
 def _index(expressions: Iterable[Expression], known: Schema) -> Index:
     conditions = [necessary(expression, known.types) for expression in expressions]
-    return Index(conditions, name=known.name_path, aliases=known.aliases, cost=known.cost)
+    return Index(conditions, name=known.name_path, aliases=known.aliases, cost=known.cost, token=known.token)

@@ -12,14 +12,13 @@ otherwise, and its speed is a matter of coverage only.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 from types import CodeType
 from typing import Any, Final
 
 from engine.errors import EvaluationError
-from engine.event import View
+from engine.event import SEPARATOR, View
 from engine.expression import Expression, Interpreter, Node, excerpt, visitor
 from engine.functions import Functions, globbed, regex
 from engine.matching.reads import path_of, reads
@@ -48,12 +47,17 @@ def value_of(expression: Expression, node: Node | None = None) -> Value:
     return _made(expression, node or expression.tree, truth=False)
 
 
-def _made(expression: Expression, node: Node, *, truth: bool) -> Callable[[View], Any]:
-    writer = _Writer(expression)
+def truth_at(expression: Expression, node: Node, path: str) -> Callable[[Any], bool]:
+    """As `truth_of`, for a *node* that reads nothing but *path*: a function of the value there."""
+    return _made(expression, node, truth=True, path=path)
+
+
+def _made(expression: Expression, node: Node, *, truth: bool, path: str | None = None) -> Callable[[Any], Any]:
+    writer = _Writer(expression, path)
     try:
         result = writer.verdict(node) if truth else writer.value(node, _ROOT)
     except _TooBig:
-        writer = _Writer(expression)
+        writer = _Writer(expression, path)
         value = writer.handed_over(node, _ROOT)
         result = f"True if {writer.truth_of(value)} else False" if truth else value
     too_deep = writer.constant(_too_deep(expression))
@@ -111,10 +115,12 @@ _ROOT: Final = _Context("f", root=True)
 class _Writer:
     """The lines of one function, and the constants that they speak of."""
 
-    def __init__(self, expression: Expression) -> None:
+    def __init__(self, expression: Expression, path: str | None = None) -> None:
+        """With a *path*, `f` is the value of that path, not the View."""
         self.lines: list[str] = []
         self.constants: dict[str, Any] = {}
         self._expression = expression
+        self._path = path
         self._interpreter: Interpreter | None = None
         self._indent = 0
         self._loops = 0
@@ -171,7 +177,11 @@ class _Writer:
             expression = self._expression
             self._interpreter = Interpreter(expression.text, Functions(expression.lists))
         visit = self.constant(self._interpreter.visit)
-        given = "f.whole" if at.root and reads(node) is None else at.var
+        given = at.var
+        if at.root and self._path is not None:
+            given = f"{self.constant(_standing_at(self._path))}(f)"
+        elif at.root and reads(node) is None:
+            given = "f.whole"
         return f"{visit}({self.constant(node)}, {given})"
 
     # --- truth
@@ -213,13 +223,16 @@ class _Writer:
     def _field(self, node: Node, at: _Context) -> str:
         if at.root:
             path = path_of(node)
-            return self.handed_over(node, at) if path is None else self._set(f"f[{self.constant(path)}]")
+            return self.handed_over(node, at) if path is None else self._read(path)
         return self._set(f"{at.var}.get({self.constant(node['value'])}) if {at.var}.__class__ is dict else None")
 
     def _subexpression(self, node: Node, at: _Context) -> str:
         if at.root and (path := path_of(node)) is not None:
-            return self._set(f"f[{self.constant(path)}]")
+            return self._read(path)
         return self._chain(node, at)
+
+    def _read(self, path: str) -> str:
+        return "f" if path == self._path else self._set(f"f[{self.constant(path)}]")
 
     def _chain(self, node: Node, at: _Context) -> str:
         value = at.var
@@ -299,17 +312,17 @@ class _Writer:
 
     def _projection(self, node: Node, at: _Context) -> str:
         base = self.value(node["children"][0], at)
-        return self._projected(base, f"{base}.__class__ is list", base, node["children"][1])
+        return self._projected(f"{base}.__class__ is list", base, node["children"][1])
 
     def _value_projection(self, node: Node, at: _Context) -> str:
         base = self.value(node["children"][0], at)
-        return self._projected(base, f"{base}.__class__ is dict", f"{base}.values()", node["children"][1])
+        return self._projected(f"{base}.__class__ is dict", f"{base}.values()", node["children"][1])
 
     def _filter_projection(self, node: Node, at: _Context) -> str:
         base = self.value(node["children"][0], at)
-        return self._projected(base, f"{base}.__class__ is list", base, node["children"][1], node["children"][2])
+        return self._projected(f"{base}.__class__ is list", base, node["children"][1], node["children"][2])
 
-    def _projected(self, base: str, fits: str, items: str, shown: Node, only: Node | None = None) -> str:
+    def _projected(self, fits: str, items: str, shown: Node, only: Node | None = None) -> str:
         result = self._set_plain("None")
         with self._block(f"if {fits}:"):
             self._line(f"{result} = []")
@@ -380,7 +393,9 @@ class _Writer:
             return None
         value = self.value(subject, at)
         result = shape.format(value, *(self.constant(other["value"]) for other in rest))
-        return self._set_plain(f"{result} if {value}.__class__ is str else None if {value} is None else {self._asking(node, at)}")
+        return self._set_plain(
+            f"{result} if {value}.__class__ is str else None if {value} is None else {self._asking(node, at)}"
+        )
 
     def _call_matches(self, node: Node, at: _Context) -> str | None:
         return self._of_pattern(node, at, regex, "search")
@@ -404,7 +419,9 @@ class _Writer:
             return None
         value = self.value(subject, at)
         found = f"{value}.casefold() in {self.constant(values)}"
-        return self._set_plain(f"{found} if {value}.__class__ is str else None if {value} is None else {self._asking(node, at)}")
+        return self._set_plain(
+            f"{found} if {value}.__class__ is str else None if {value} is None else {self._asking(node, at)}"
+        )
 
     def _call_contains(self, node: Node, at: _Context) -> str | None:
         subject, searched = node["children"]
@@ -432,8 +449,20 @@ class _Writer:
         )
 
 
+def _standing_at(path: str) -> Callable[[Any], View]:
+    """A function of a value: an event that has it at *path*, and nothing else."""
+    names = path.split(SEPARATOR)[::-1]
+
+    def event(value: Any) -> View:
+        for name in names:
+            value = {name: value}
+        return View(value)
+
+    return event
+
+
 def literal_texts(node: Node, *, at_root: bool) -> frozenset[str] | None:
-    """The texts of a list that is written in the rule, `["a"]` as JSON or ['a'] in place; None if it is anything else."""
+    """The texts of a list that is written in the rule, as JSON or as ['a', 'b']; None if it is anything else."""
     if node["type"] == "literal" and isinstance(node["value"], list):
         items = node["value"]
     elif node["type"] == "multi_select_list" and at_root and all(c["type"] == "literal" for c in node["children"]):

@@ -16,9 +16,8 @@ from typing import Any, Final
 
 from engine import functions
 from engine.errors import EvaluationError
-from engine.event import SEPARATOR, View
 from engine.expression import Expression, Node, children
-from engine.matching.codegen import literal_texts, truth_of
+from engine.matching.codegen import literal_texts, truth_at
 from engine.matching.reads import path_of, reads
 
 Types = Mapping[str, str]  # path -> "string", "integer", "boolean", "array", "object": what a kind promises of it
@@ -29,8 +28,10 @@ MAX_CONJUNCTIONS: Final = 64
 @dataclass(frozen=True, slots=True)
 class Test:
     """
-    A condition on the value of one path. *values*, if known, are the texts (case-folded) of which it must be one,
-    where it is a text or null at all; *key* is equal where two tests ask the same.
+    A condition on the value of one path.
+
+    *values*, if known, are the texts (case-folded) of which a text or null must be one, or else the test fails and
+    raises nothing. *key* is equal where two tests ask the same.
     """
 
     path: str
@@ -42,22 +43,40 @@ class Test:
 
     def passing(self) -> Callable[[Any], bool]:
         """A function of a value of the path: False only where the part of the rule is false and raises nothing."""
-        simple = _simple(self.node, self.positive)
-        if simple is not None:
-            return simple
-        holds, names, positive = truth_of(self.expression, self.node), self.path.split(SEPARATOR), self.positive
+        holds, positive = truth_at(self.expression, self.node, self.path), self.positive
 
         def passes(value: Any) -> bool:
-            for name in reversed(names):
-                value = {name: value}
             try:
-                return holds(View(value)) is positive
+                return holds(value) is positive
             except EvaluationError:
                 return True
 
         return passes
 
+    def atom(self) -> tuple[Atom, bool]:
+        """What sort of question to a text or null the test is, and the answer that passes."""
+        node, positive = self.node, self.positive
+        while node["type"] == "not_expression":
+            node, positive = node["children"][0], not positive
+        kind, below = node["type"], node["children"]
+        if kind == "comparator" and node["value"] in ("eq", "ne"):
+            for one, other in (below, below[::-1]):
+                if _is_text(other) and path_of(one) is not None:
+                    return ("is", frozenset((other["value"],))), positive is (node["value"] == "eq")
+        if kind == "function_expression" and len(below) == 2:
+            subject, other = below
+            if node["value"] == "in_list" and path_of(subject) is not None and _is_text(other):
+                return ("folds to", self.expression.lists[other["value"]]), positive
+            if node["value"] == "contains" and path_of(other) is not None:
+                texts = literal_texts(subject, at_root=True)
+                if texts is not None:
+                    return ("is", texts), positive
+            if node["value"] in ("contains", "starts_with") and path_of(subject) is not None and _is_text(other):
+                return (node["value"], other["value"]), positive
+        return ("other", None), positive
 
+
+Atom = tuple[str, Any]  # ("is" or "folds to", texts), ("contains" or "starts_with", a text), or ("other", None)
 Conjunction = tuple[Test, ...]
 
 
@@ -109,8 +128,8 @@ class _Reader:
             return self._values(below[0], not positive)
         if kind in ("and_expression", "or_expression"):
             first, second = self._values(below[0], positive), self._values(below[1], positive)
-            if (kind == "and_expression") is positive:
-                return second if first is None else first
+            if (kind == "and_expression") is positive:  # what may raise is an outcome too, whatever stands behind it
+                return second if first is None and not may_raise(below[0], self._types) else first
             return None if first is None or second is None else first | second
         if kind == "comparator":
             if node["value"] != ("eq" if positive else "ne"):
@@ -138,19 +157,6 @@ def _folds(node: Node) -> bool:
     if node["type"] == "function_expression" and node["value"] == "lower":
         node = node["children"][0]
     return path_of(node) is not None
-
-
-def _simple(node: Node, positive: bool) -> Callable[[Any], bool] | None:
-    """The commonest tests without compiling anything: is, or is not, a text."""
-    if node["type"] != "comparator" or node["value"] not in ("eq", "ne"):
-        return None
-    for one, other in (node["children"], reversed(node["children"])):
-        if _is_text(other) and path_of(one) is not None:
-            text = other["value"]
-            if (node["value"] == "eq") is positive:
-                return lambda value: value == text
-            return lambda value: value != text
-    return None
 
 
 # --- what may raise ---------------------------------------------------------------------------------------------------

@@ -5,7 +5,8 @@ Two levels. First the event's name: a table from the case-folded name to the con
 group of conjunctions under one name, and for the group that demands none, bit masks: each path that the group's tests
 read has a table from the *signature* of a value (which of all tests on that path it passes, found once per value and
 shared by all groups) to the mask of the conjunctions that go on. Masks are joined path by path, the cheapest to read
-first, until none is left; a path that no remaining conjunction asks about is never read, hence never decoded.
+and most telling first, until none is left; a path that no remaining conjunction asks about is never read, hence never
+decoded.
 
 The index only prunes. A value of a type that tests do not expect, such as an object where texts stand, passes every
 test, so what a rule makes of it, error or not, is decided by the rule. Every table that is keyed by what events hold is
@@ -19,6 +20,8 @@ from typing import Any, Final
 
 from engine.event import SEPARATOR, View
 from engine.matching.conditions import Conjunction, Test
+
+Token = Callable[[Any], Any]  # a kind's Schema.token of a path
 
 _MAX_REMEMBERED: Final = 4096  # values per path, names
 _MAX_TEXT: Final = 512  # characters of a value that is remembered
@@ -36,10 +39,12 @@ class Index:
         name: str,
         aliases: Mapping[str, str],
         cost: Callable[[str], int],
+        token: Callable[[str], Token | None] = lambda _: None,
     ) -> None:
-        """*name* is the path of the first level; *aliases* other paths that hold the same; *cost* orders paths."""
+        """*name* is the path of the first level, *aliases* other paths that hold the same; for the rest see Schema."""
         self._name = name
         self._cost = cost
+        self._token = token
         self._all = list(range(len(rules)))
         self._signatures: dict[str, _Signatures] = {}
         self._conjunctions: list[tuple[int, tuple[tuple[_Signatures, int], ...]]] = []
@@ -90,7 +95,7 @@ class Index:
     def _bit(self, test: Test) -> tuple[_Signatures, int]:
         signatures = self._signatures.get(test.path)
         if signatures is None:
-            signatures = self._signatures[test.path] = _Signatures(test.path)
+            signatures = self._signatures[test.path] = _Signatures(test.path, self._token(test.path))
         return signatures, signatures.bit(test)
 
     def _group(self, numbers: Iterable[int]) -> _Group:
@@ -100,35 +105,114 @@ class Index:
 class _Signatures:
     """All tests on one path; the signature of a value has a bit for each that it passes."""
 
-    __slots__ = ("_bits", "_passing", "_remembered", "path")
+    __slots__ = ("_bits", "_prunes", "_questions", "by_token", "path", "remembered", "token")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, token: Token | None) -> None:
         self.path = path
+        self.token = token
+        self.by_token: dict[str, int] = {}
         self._bits: dict[str, tuple[int, Test]] = {}
-        self._passing: list[Callable[[Any], bool]] | None = None
-        self._remembered: dict[str | bool | None, int] = {}
+        self._questions: _Questions | None = None
+        self._prunes: float | None = None  # asked for when every rule has been read
+        self.remembered: dict[str | bool | None, int] = {}
 
     def bit(self, test: Test) -> int:
         return self._bits.setdefault(test.key, (len(self._bits), test))[0]
 
+    def prunes(self) -> float:
+        """How much the tests here can be expected to leave out, on average: 0 nothing, 1 everything. A guess."""
+        if self._prunes is None:
+            self._prunes = sum(_prunes(test) for _, test in self._bits.values()) / len(self._bits)
+        return self._prunes
+
     def of(self, value: Any) -> int:
         if value.__class__ is str or value is None or value is True or value is False:
-            signature = self._remembered.get(value)
+            signature = self.remembered.get(value)
             return self._look(value) if signature is None else signature
         return _ALL
 
     def _look(self, value: str | bool | None) -> int:
-        if self._passing is None:
-            self._passing = [test.passing() for _, test in self._bits.values()]
-        signature = 0
-        for bit, passes in enumerate(self._passing):
-            if passes(value):
-                signature |= 1 << bit
-        if value.__class__ is not str or len(value) <= _MAX_TEXT:  # type: ignore[arg-type]  # a text, as just asked
-            if len(self._remembered) >= _MAX_REMEMBERED:
-                self._remembered = {}
-            self._remembered[value] = signature
+        if self._questions is None:
+            self._questions = _Questions([test for _, test in self._bits.values()])
+        signature = self._questions.of_flag(value) if isinstance(value, bool) else self._questions.of_text(value)
+        if not isinstance(value, str) or len(value) <= _MAX_TEXT:
+            if len(self.remembered) >= _MAX_REMEMBERED:
+                self.remembered.clear()
+            self.remembered[value] = signature
         return signature
+
+
+class _Questions:
+    """
+    The tests of one path by the sort of question they ask, so that many are answered by one look.
+
+    A set bit stands for "yes"; the tests that want a "no" are turned round at the end.
+    """
+
+    __slots__ = ("_folded", "_is", "_others", "_prefixes", "_substrings", "_tests", "_wants_no")
+
+    def __init__(self, tests: Sequence[Test]) -> None:
+        self._tests = tests
+        self._is: dict[str, int] = {}
+        self._folded: dict[str, int] = {}
+        self._prefixes: dict[int, dict[str, int]] = {}  # by length
+        self._substrings: dict[str, int] = {}
+        self._others: list[tuple[Callable[[Any], bool], int]] = []
+        self._wants_no = 0
+        for number, test in enumerate(tests):
+            bit = 1 << number
+            (sort, what), yes = test.atom()
+            if sort == "other":
+                self._others.append((test.passing(), bit))
+                continue
+            if not yes:
+                self._wants_no |= bit
+            match sort:
+                case "is":
+                    _add(self._is, what, bit)
+                case "folds to":
+                    _add(self._folded, what, bit)
+                case "starts_with":
+                    _add(self._prefixes.setdefault(len(what), {}), (what,), bit)
+                case _:
+                    _add(self._substrings, (what,), bit)
+
+    def of_text(self, text: str | None) -> int:
+        signature = 0
+        if text is not None:
+            signature = self._is.get(text, 0)
+            if self._folded:
+                signature |= self._folded.get(text.casefold(), 0)
+            for length, prefixes in self._prefixes.items():
+                signature |= prefixes.get(text[:length], 0)
+            for substring, bits in self._substrings.items():
+                if substring in text:
+                    signature |= bits
+        signature ^= self._wants_no
+        for passes, bit in self._others:
+            if passes(text):
+                signature |= bit
+        return signature
+
+    def of_flag(self, value: bool) -> int:
+        """Of a flag, which some tests of texts refuse with an error: each test answers for itself."""
+        signature = 0
+        for number, test in enumerate(self._tests):
+            if test.passing()(value):
+                signature |= 1 << number
+        return signature
+
+
+def _prunes(test: Test) -> float:
+    (sort, _), yes = test.atom()
+    if not yes:
+        return 0.05 if sort != "other" else 0.5
+    return {"is": 0.9, "folds to": 0.9, "starts_with": 0.8, "contains": 0.7}.get(sort, 0.5)
+
+
+def _add(table: dict[str, int], texts: Iterable[str], bit: int) -> None:
+    for text in texts:
+        table[text] = table.get(text, 0) | bit
 
 
 class _Group:
@@ -147,7 +231,7 @@ class _Group:
         for place, (_, tests) in enumerate(conjunctions):
             for signatures, bit in tests:
                 by_path.setdefault(signatures, []).append((place, bit))
-        ordered = sorted(by_path.items(), key=lambda item: (cost(item[0].path), -len(item[1])))
+        ordered = sorted(by_path.items(), key=lambda item: cost(item[0].path) - 4 * item[0].prunes())
         self._steps = [_Step(signatures, tests, self._full) for signatures, tests in ordered]
 
     def collect(self, view: View, found: list[int]) -> None:
@@ -155,7 +239,16 @@ class _Group:
         alive = self._full
         for step in self._steps:
             if alive & step.asked:
-                signature = step.signature_of(view[step.path])
+                signature = token = None
+                if step.token is not None:
+                    try:  # noqa: SIM105 this runs for every path of every event
+                        token = step.token(view)
+                    except AttributeError:
+                        pass  # not projected yet, or decoded otherwise
+                    if token.__class__ is str:
+                        signature = step.by_token.get(token)
+                if signature is None:
+                    signature = step.signature(view, token)
                 mask = step.masks.get(signature)
                 alive &= step.mask(signature) if mask is None else mask
                 if not alive:
@@ -170,17 +263,27 @@ class _Group:
 class _Step:
     """One path of one group: from the signature of its value to the conjunctions that go on."""
 
-    __slots__ = ("_full", "_tests", "asked", "masks", "path", "signature_of")
+    __slots__ = ("_full", "_signatures", "_tests", "asked", "by_token", "masks", "token")
 
     def __init__(self, signatures: _Signatures, tests: list[tuple[int, int]], full: int) -> None:
-        self.path = signatures.path
-        self.signature_of = signatures.of
+        self._signatures = signatures
+        self.token = signatures.token
+        self.by_token = signatures.by_token
         self.asked = 0
         for place, _ in tests:
             self.asked |= 1 << place
         self.masks: dict[int, int] = {}
         self._tests = tests
         self._full = full
+
+    def signature(self, view: View, token: Any) -> int:
+        """The signature of the path's value, kept for when the same *token* comes again."""
+        signature = self._signatures.of(view[self._signatures.path])
+        if token.__class__ is str and token and len(token) <= _MAX_TEXT:
+            if len(self.by_token) >= _MAX_REMEMBERED:
+                self.by_token.clear()
+            self.by_token[token] = signature
+        return signature
 
     def mask(self, signature: int) -> int:
         mask = self._full

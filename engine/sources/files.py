@@ -1,11 +1,11 @@
 """
 Audit records from files, for `tocsin scan`: whatever form they were saved in, plain or gzip.
 
-JSON lines (one event a line, CloudAudit's outer or inner form, or CloudTrail's), answers of DescribeEvents and
-LookUpEvents, CloudTrail files `{"Records": […]}`, JSON arrays of events; each on one line or over many. The kind is
-recognised record by record. What cannot be read costs a message with its place, never the rest of the run.
+A file is cut into parts that can be looked at by themselves, here or in another process (`parts`): about half a
+megabyte of whole lines, or of whole items of a large document's array. `records` looks at each (`found`). What a text
+is, `engine.sources.forms` decides. What cannot be read costs a message with its place, never the rest of the run.
 
-JSON lines are streamed and need memory for one line; a document that runs over many lines is read whole.
+Memory is that of a part. A line, or a document that is no array of events and runs over many lines, is read whole.
 """
 
 from __future__ import annotations
@@ -13,81 +13,161 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from itertools import chain
+from dataclasses import dataclass
+from enum import Enum, auto
 from pathlib import Path
-from typing import Any, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
 
-import msgspec
+from engine.kinds.decoder import without_bom
+from engine.sources.forms import (
+    AWS,
+    FIRST_NAME,
+    OPENING,
+    TENCENT,
+    Found,
+    OnProblem,
+    in_document,
+    in_lines,
+    in_remains,
+    is_array,
+    too_long,
+    why_not_json,
+)
 
-from engine.errors import DecodeError
-from engine.event import Record
-from engine.kinds.decoder import dumps, loads_leniently, without_bom
+_Gunzip: type[gzip.GzipFile] = gzip.GzipFile
+_DAMAGED: tuple[type[Exception], ...] = (EOFError, gzip.BadGzipFile, zlib.error)
+try:  # ISA-L unpacks about three times as fast; where it has no wheel, zlib does the same
+    from isal import igzip, igzip_lib
 
-TENCENT: Final = "tencent.cloudaudit"
-AWS: Final = "aws.cloudtrail"
+    _Gunzip = igzip.IGzipFile
+    _DAMAGED = (*_DAMAGED, cast("type[Exception]", igzip_lib.IsalError))
+except ImportError:  # pragma: no cover
+    pass
 
-MAX_DOCUMENT: Final = 256 * 1024 * 1024  # bytes, unpacked: of one line, or of one document over many lines
-_MAX_LEVEL: Final = 3  # of arrays and answers around an event
-_MAX_HELD: Final = 1000  # messages, until it is clear what a file is
+__all__ = ["AWS", "TENCENT", "File", "Found", "OnProblem", "OnRead", "Part", "found", "parts", "records", "size"]
+
+MAX_DOCUMENT: Final = 256 * 1024 * 1024  # bytes, unpacked: of one line, or of one document that cannot be cut
+PART: Final = 512 * 1024  # bytes of a part, about; larger ones cost more, since their memory is fresh each time
+_BLOCK: Final = 128 * 1024  # bytes read at once: damage to a gzip file costs what was read with it
+_LARGE: Final = 4 * 1024 * 1024  # of a document, from which on it is worth cutting
+_LARGEST_ITEM: Final = 8 * 1024 * 1024  # of an array that is cut
+_TRIED: Final = 40  # places where an array might be cut
 
 # In folders, files that are certainly no events; named on the command line, they are read all the same.
 _OTHER_SUFFIXES: Final = frozenset(
     {".md", ".rst", ".yaml", ".yml", ".toml", ".ini", ".csv", ".html", ".pdf", ".py", ".sh", ".zip", ".png"}
 )
 _GZIP: Final = b"\x1f\x8b"
+_UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
-OnProblem = Callable[[str, str], None]  # (place, message)
-Found = tuple[str, Record]
+_SEAM: Final = re.compile(rb"\}(\s*,\s*)(?=\{)")
 
-_NOTHING: Final = msgspec.Raw()
-
-
-class _Shape(msgspec.Struct):
-    """What tells one form from another; each value is only skipped over, not decoded."""
-
-    CloudAuditEvent: msgspec.Raw = _NOTHING
-    EventName: msgspec.Raw = _NOTHING
-    EventId: msgspec.Raw = _NOTHING
-    EventTime: msgspec.Raw = _NOTHING
-    eventName: msgspec.Raw = _NOTHING  # noqa: N815 the clouds' own names
-    eventID: msgspec.Raw = _NOTHING  # noqa: N815
-    userIdentity: msgspec.Raw = _NOTHING  # noqa: N815
-    eventSource: msgspec.Raw = _NOTHING  # noqa: N815
-    awsRegion: msgspec.Raw = _NOTHING  # noqa: N815
-    recipientAccountId: msgspec.Raw = _NOTHING  # noqa: N815
-    eventCategory: msgspec.Raw = _NOTHING  # noqa: N815
-    Response: msgspec.Raw = _NOTHING
-    Events: msgspec.Raw = _NOTHING
-    Records: msgspec.Raw = _NOTHING
+OnRead = Callable[[int], None]  # so many more bytes of the files, as they are on disk, have been read; 0: it will wait
 
 
-_shape: Final = msgspec.json.Decoder(_Shape).decode
-_items: Final = msgspec.json.Decoder(list[msgspec.Raw]).decode
+class Form(Enum):
+    LINES = auto()
+    DOCUMENT = auto()  # one JSON text, on any number of lines
+    REMAINS = auto()  # lines of a document that was too large, and is no JSON
 
 
-def records(paths: Iterable[str | Path], *, on_problem: OnProblem) -> Iterator[Found]:
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Bytes of a file that can be looked at by themselves. *line* is the one on which *text* begins, from 1."""
+
+    name: str
+    line: int
+    text: bytes
+    form: Form
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something in the files that is no record, and why."""
+
+    place: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A whole file, to be opened by who looks at it. *named*: by the user, so that it must be readable."""
+
+    path: str
+    named: bool
+
+
+Piece = Part | Trouble | File
+
+
+def records(paths: Iterable[str | Path], *, on_problem: OnProblem, on_read: OnRead | None = None) -> Iterator[Found]:
     """
     Each audit record in *paths* with the name of its kind, in order; folders are walked, sorted; "-" is standard input.
 
     A record's place is "file:line". *on_problem* is called with the place and a sentence for everything that is no
     record of a known kind. Raises OSError when a path that was named cannot be read; in a folder that is a problem.
     """
-    for path in paths:
-        if str(path) == "-":
-            yield from _in_file("-", sys.stdin.buffer, on_problem)
-        elif os.path.isdir(path):  # noqa: PTH112 a str may come in
-            for file in _files_below(Path(path)):
-                try:
-                    with file.open("rb") as stream:
-                        yield from _in_file(str(file), stream, on_problem)
-                except OSError as error:
-                    on_problem(str(file), f"cannot be read: {error.strerror or error}")
+    for piece in parts(paths, on_read=on_read):
+        yield from found(piece, on_problem)
+
+
+def found(piece: Piece, on_problem: OnProblem) -> Iterator[Found]:
+    """The records in *piece*, and its problems, in the order in which the file has them."""
+    match piece:
+        case Part(name, line, text, Form.LINES):
+            yield from in_lines(text, name, line, on_problem, longest=MAX_DOCUMENT)
+        case Part(name, line, text, Form.DOCUMENT):
+            yield from in_document(text, name, line, on_problem)
+        case Part(name, line, text, Form.REMAINS):
+            yield from in_remains(text, name, line, on_problem)
+        case Trouble(place, message):
+            on_problem(place, message)
+        case File(path, named):
+            for inner in _of_file(path, named, _nobody):
+                yield from found(inner, on_problem)
+
+
+def parts(paths: Iterable[str | Path], *, on_read: OnRead | None = None, whole_below: int = 0) -> Iterator[Piece]:
+    """
+    *paths* in pieces, in order. Files of fewer than *whole_below* bytes are one piece each, not opened yet.
+
+    Raises OSError, at once, when a path that was named is not there, and later when one cannot be read.
+    """
+    asked = [str(path) for path in paths]
+    for path in asked:
+        if path != "-":
+            os.stat(path)  # noqa: PTH116 better now than after an hour
+    tell = on_read or _nobody
+    for path, named in _files(asked):
+        if path != "-" and 0 < (known := _size(path)) < whole_below:
+            yield File(path, named)
+            tell(known)
         else:
-            with Path(path).open("rb") as stream:
-                yield from _in_file(str(path), stream, on_problem)
+            yield from _of_file(path, named, tell)
+
+
+def size(paths: Iterable[str | Path]) -> int | None:
+    """How many bytes the files in *paths* have on disk; None if that cannot be known."""
+    total = 0
+    for path, _ in _files([str(path) for path in paths]):
+        if path == "-" or not Path(path).is_file():
+            return None
+        total += _size(path)
+    return total
+
+
+def _files(paths: Iterable[str]) -> Iterator[tuple[str, bool]]:
+    """The files in *paths*, and whether they were named or only stand in a folder that was."""
+    for path in paths:
+        if path != "-" and os.path.isdir(path):  # noqa: PTH112 a str may come in
+            for file in _files_below(Path(path)):
+                yield str(file), False
+        else:
+            yield path, True
 
 
 def _files_below(folder: Path) -> Iterator[Path]:
@@ -99,211 +179,290 @@ def _files_below(folder: Path) -> Iterator[Path]:
                 yield file
 
 
-def unpacked(stream: BinaryIO) -> BinaryIO:
-    """*stream*, unpacked if it begins like gzip. The one place to put a faster gunzip."""
-    buffered = stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))
-    if buffered.peek(2)[:2] == _GZIP:
-        return cast("BinaryIO", gzip.GzipFile(fileobj=buffered))
-    return cast("BinaryIO", buffered)
-
-
-def _in_file(name: str, stream: BinaryIO, on_problem: OnProblem) -> Iterator[Found]:
-    lines = _Lines(name, unpacked(stream), on_problem)
+def _size(path: str) -> int:
     try:
-        first = lines.take()
-        if first is None:
-            return
-        if first[1][:2] in (b"\xff\xfe", b"\xfe\xff"):
-            on_problem(f"{name}:1", "is UTF-16; only UTF-8 is read")
-        elif first[1][:1] not in (b"{", b"[") or _is_json(first[1]):
-            yield from _in_lines(name, chain([first], lines), on_problem)
-        else:
-            yield from _in_document(name, first, lines, on_problem)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        on_problem(f"{name}:{lines.number + 1}", f"the gzip data is damaged or cut off: {error}")
+        return os.stat(path).st_size  # noqa: PTH116
+    except OSError:
+        return 0  # it says so when it is opened
 
 
-class _Lines:
-    """The lines of a file that hold something, stripped, with their numbers from 1."""
-
-    def __init__(self, name: str, stream: BinaryIO, on_problem: OnProblem) -> None:
-        self.number = 0
-        self._name = name
-        self._stream = stream
-        self._on_problem = on_problem
-
-    def __iter__(self) -> Iterator[tuple[int, bytes]]:
-        while (line := self.take()) is not None:
-            yield line
-
-    def take(self) -> tuple[int, bytes] | None:
-        while line := self._stream.readline(MAX_DOCUMENT):
-            self.number += 1
-            if len(line) == MAX_DOCUMENT and not line.endswith(b"\n"):
-                self._on_problem(f"{self._name}:{self.number}", f"skipped: a line of over {MAX_DOCUMENT >> 20} MB")
-                while line and not line.endswith(b"\n"):
-                    line = self._stream.readline(MAX_DOCUMENT)
-                continue
-            text = (without_bom(line) if self.number == 1 else line).strip()
-            if text:
-                return self.number, text
-        return None
+def _nobody(_bytes: int) -> None:
+    """Nobody wants to know how far the reading has come."""
 
 
-def _in_lines(name: str, lines: Iterable[tuple[int, bytes]], on_problem: OnProblem) -> Iterator[Found]:
-    for number, text in lines:
-        yield from _in_json(text, name, number, on_problem)
-
-
-def _in_document(name: str, first: tuple[int, bytes], lines: _Lines, on_problem: OnProblem) -> Iterator[Found]:
-    """A file whose first line is no JSON by itself: one document over many lines, or JSON lines that begin badly."""
-    second = lines.take()
-    begun = [first] if second is None else [first, second]
-    if second is not None and not first[1].endswith((b"{", b"[", b",", b":")) and _is_json(second[1]):
-        yield from _in_lines(name, chain(begun, lines), on_problem)
+def _of_file(path: str, named: bool, on_read: OnRead) -> Iterator[Piece]:
+    if path == "-":
+        yield from _of_text(_Text("-", sys.stdin.buffer, on_read))
         return
-    size = sum(len(text) for _, text in begun)
-    for line in lines:
-        begun.append(line)
-        size += len(line[1])
-        if size > MAX_DOCUMENT:
-            break
-    document = _with_its_lines(begun)
-    fault = _why_not_json(document)
-    if fault is None:
-        yield from _in_json(document, name, first[0], on_problem)
-        return
-    # No document either. Lines that are events are still events: an array with an event a line, one of them damaged.
-    problems: list[tuple[str, str]] = []
-    found = False
-    for number, line_text in chain(begun, lines):
-        text = line_text.rstrip(b",")
-        if text.strip(b"[]{} ,") == b"":
-            continue
-        for item in _in_json(text, name, number, lambda place, message: problems.append((place, message))):
-            found = True
-            yield item
-        if found:
-            for place, message in problems:
-                on_problem(place, message)
-            problems.clear()
-        else:
-            del problems[_MAX_HELD:]
-    if not found:
-        on_problem(f"{name}:{first[0]}", fault)
-
-
-def _with_its_lines(lines: list[tuple[int, bytes]]) -> bytes:
-    """The lines joined so that each stands on its own number, counted from the first one's."""
-    parts: list[bytes] = []
-    at = lines[0][0]
-    for number, text in lines:
-        parts.append(b"\n" * (number - at) + text)
-        at = number
-    return b"".join(parts)
-
-
-def _is_json(text: bytes) -> bool:
-    return _why_not_json(text) is None
-
-
-def _why_not_json(text: bytes) -> str | None:
-    if not _is_strict_json(text):
-        try:
-            loads_leniently(text)
-        except DecodeError as error:
-            return str(error)
-    return None
-
-
-def _in_json(text: bytes, name: str, line: int, on_problem: OnProblem, level: int = 0) -> Iterator[Found]:
-    """The records in one JSON text that begins on *line* of the file *name*."""
-    place = f"{name}:{line}"
     try:
-        strict = text if _is_strict_json(text) else dumps(loads_leniently(text)).encode()
-        if strict[:1] == b"[" and level < _MAX_LEVEL:
-            array = strict
+        with Path(path).open("rb") as stream:
+            yield from _of_text(_Text(path, stream, on_read))
+    except OSError as error:
+        if named:
+            raise
+        yield Trouble(path, f"cannot be read: {error.strerror or error}")
+
+
+def _of_text(text: _Text) -> Iterator[Piece]:
+    """The pieces of one file."""
+    while (first := text.first_line()) is None:  # too long to be read whole
+        array = OPENING.match(text.ahead)
+        if array is not None:
+            yield from _of_array(text, array, one_line=True)
         else:
-            shape = _shape(strict)
-            kind = _kind(shape)
-            if kind is not None:
-                yield kind, Record(text, place)
-                return
-            events = _events(shape)
-            if events is None or level >= _MAX_LEVEL:
-                on_problem(place, _unknown(shape))
-                return
-            array = events
-    except DecodeError as error:
-        on_problem(place, str(error))
-    except msgspec.ValidationError:
-        on_problem(place, "not a JSON object")
-    except RecursionError:
-        on_problem(place, "nested too deeply to tell what it is")
+            yield Trouble(f"{text.name}:{text.line}", too_long(MAX_DOCUMENT))
+            text.skip_line()
+    if first[:2] in _UTF_16:
+        yield Trouble(f"{text.name}:1", "is UTF-16; only UTF-8 is read")
+        return
+    if first[:1] not in (b"{", b"[") or text.cut_short or why_not_json(first) is None:
+        yield from _of_lines(text)
     else:
-        # Where the text had to be made strict first, the places are only as good as the line that it begins on.
-        for item, item_line in _each(array, strict, line):
-            yield from _in_json(item, name, item_line, on_problem, level + 1)
+        yield from _of_document(text, first)
+    if text.trouble:
+        yield Trouble(f"{text.name}:{text.line}", text.trouble)
 
 
-def _is_strict_json(text: bytes) -> bool:
-    try:
-        _items(text) if text[:1] == b"[" else _shape(text)
-    except msgspec.ValidationError:
-        return True
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return False
-    return True
+def _of_lines(text: _Text) -> Iterator[Piece]:
+    while True:
+        line, lines = text.line, text.lines()
+        if lines:
+            yield Part(text.name, line, lines, Form.LINES)
+        elif len(text.ahead) > MAX_DOCUMENT:
+            yield Trouble(f"{text.name}:{line}", too_long(MAX_DOCUMENT))
+            text.skip_line()
+        else:
+            return
 
 
-def _kind(shape: _Shape) -> str | None:
-    """The kind of one event, by the fields that only one cloud has; None if it is no event."""
-    if shape.CloudAuditEvent is not _NOTHING:
-        return TENCENT
-    if shape.EventName is not _NOTHING and (shape.EventId is not _NOTHING or shape.EventTime is not _NOTHING):
-        return TENCENT
-    if shape.eventName is _NOTHING and shape.eventID is _NOTHING and shape.userIdentity is _NOTHING:
-        return None
-    aws = (
-        shape.awsRegion is not _NOTHING
-        or shape.recipientAccountId is not _NOTHING
-        or shape.eventCategory is not _NOTHING
-        or b"amazonaws.com" in bytes(shape.eventSource)
-    )
-    return AWS if aws else TENCENT
+def _of_document(text: _Text, first: bytes) -> Iterator[Piece]:
+    """A file whose first line is no JSON by itself: one document over many lines, or JSON lines that begin badly."""
+    second = text.second_line()
+    if second and not first.endswith((b"{", b"[", b",", b":")) and why_not_json(second) is None:
+        yield from _of_lines(text)
+        return
+    text.fill(_LARGE)
+    array = OPENING.match(text.ahead)
+    if array is not None and len(text.ahead) >= _LARGE:
+        yield from _of_array(text, array, one_line=False)
+        return
+    text.fill(MAX_DOCUMENT)
+    line, document = text.line, text.take(len(text.ahead))
+    if not (text.trouble and not document.strip()):
+        yield Part(text.name, line, document, Form.DOCUMENT)
+    while text.fill(PART):
+        line, lines = text.line, text.lines()
+        yield Part(text.name, line, lines or text.take(len(text.ahead)), Form.REMAINS)
 
 
-def _events(shape: _Shape) -> bytes | None:
-    """The array of events in an API's answer or a delivered file."""
-    if shape.Response is not _NOTHING:
-        try:
-            shape = _shape(bytes(shape.Response))
-        except msgspec.MsgspecError:
-            return None
-    for events in (shape.Events, shape.Records):
-        if events is not _NOTHING:
-            text = bytes(events)
-            return b"[]" if text == b"null" else text if text[:1] == b"[" else None
+def _of_array(text: _Text, opening: re.Match[bytes], *, one_line: bool) -> Iterator[Piece]:
+    """
+    A large document, cut between the items of its array of events. With *one_line* it ends with its line.
+
+    Where a cut is possible is guessed, and then proved: what comes before it is by itself an array. What comes after
+    the last cut is put behind the document's beginning again, and is then a whole document.
+    """
+    line = text.line
+    head = text.take(opening.end())
+    beginning = head.replace(b"\r", b" ").replace(b"\n", b" ")  # JSON texts hold no raw line ends
+    named = FIRST_NAME.match(text.ahead)
+    first_name = named[1] if named else b'"'
+    wanted = PART
+    while text.fill(wanted + 1):
+        if one_line and (end := text.ahead.find(b"\n")) >= 0:
+            line = text.line
+            yield Part(text.name, line, beginning + text.take(end + 1), Form.DOCUMENT)
+            return
+        if len(text.ahead) <= wanted:  # the end
+            break
+        cut = _cut(text.ahead, first_name)
+        if cut is None:
+            if wanted < _LARGEST_ITEM:
+                wanted *= 2
+                continue
+            # Damaged: what is whole in it will be found where it is looked at. Go on behind it, if there is a behind.
+            cut = _unproved_cut(text.ahead, first_name)
+            if cut is None:
+                text.fill(MAX_DOCUMENT)
+                break
+        wanted, line = PART, text.line
+        items = text.take(cut[0])
+        text.take(cut[1])
+        yield Part(text.name, line, b"[" + items + b"]", Form.DOCUMENT)
+    line = text.line
+    yield Part(text.name, line, beginning + text.take(len(text.ahead)), Form.DOCUMENT)
+    while text.fill(PART):
+        line, lines = text.line, text.lines()
+        yield Part(text.name, line, lines or text.take(len(text.ahead)), Form.REMAINS)
+
+
+def _cut(ahead: bytes, first_name: bytes) -> tuple[int, int] | None:
+    """How many bytes of *ahead* are whole items of an array, and how many then stand before the next item."""
+    window = max(0, len(ahead) - 4 * _BLOCK)
+    seams = list(_SEAM.finditer(ahead, window)) or list(_SEAM.finditer(ahead))
+    # The next item begins with the same name as the first: nearly always, and nearly always this is no inner object.
+    likely = [seam for seam in seams if ahead[seam.end() + 1 : seam.end() + 64].lstrip().startswith(first_name)]
+    for seam in (likely[-_TRIED:] or seams[-_TRIED:])[::-1]:
+        if is_array(b"[" + ahead[: seam.start() + 1] + b"]"):
+            return seam.start() + 1, len(seam[1])
+    for seam in (likely[-3:] or seams[-3:])[::-1]:  # what only the lenient decoder reads, such as NaN
+        if why_not_json(b"[" + ahead[: seam.start() + 1] + b"]") is None:
+            return seam.start() + 1, len(seam[1])
     return None
 
 
-def _unknown(shape: _Shape) -> str:
-    if shape.Response is not _NOTHING:
-        answer: Any = loads_leniently(bytes(shape.Response))
-        error = answer.get("Error") if isinstance(answer, dict) else None
-        if isinstance(error, dict):
-            return f"an API's error, not events: {error.get('Code')}"
-    return "not an audit event of a known kind"
+def _unproved_cut(ahead: bytes, first_name: bytes) -> tuple[int, int] | None:
+    """As `_cut`, where nothing can be proved."""
+    last = None
+    for seam in _SEAM.finditer(ahead):
+        if ahead[seam.end() + 1 : seam.end() + 64].lstrip().startswith(first_name):
+            last = seam
+    return None if last is None else (last.start() + 1, len(last[1]))
 
 
-def _each(array: bytes, text: bytes, line: int) -> Iterator[tuple[bytes, int]]:
-    """The items of *array*, which lies in *text*, each with the line on which it begins."""
-    position = 0
-    one_line = b"\n" not in text
-    for item in _items(array):
-        item_text = bytes(item)
-        if not one_line:
-            found = text.find(item_text, position)
-            line += text.count(b"\n", position, found)
-            position = found
-        yield item_text, line
+class _Text:
+    """
+    The bytes of one file, unpacked: what has been read *ahead*, and the *line* on which it begins, from 1.
+
+    Damage to a gzip file ends the text where it is; *trouble* says so.
+    """
+
+    def __init__(self, name: str, stream: BinaryIO, on_read: OnRead) -> None:
+        self.name = name
+        self.line = 1
+        self.ahead = b""
+        self.trouble = ""
+        self._ended = False
+        self._on_read = on_read
+        self._file = buffered = _buffered(stream)
+        self._stream: io.BufferedReader | gzip.GzipFile = buffered
+        if buffered.peek(2)[:2] == _GZIP:
+            self._stream = _Gunzip(fileobj=buffered, mode="rb")
+        self._told = 0
+        self._given = 0  # bytes, unpacked
+        self._prompt = name == "-" and not self.packed  # a pipe that somebody may be writing to right now
+        self._read()
+        self.ahead = without_bom(self.ahead)
+
+    @property
+    def packed(self) -> bool:
+        return self._stream is not self._file
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether the first line is not whole, because the file is damaged there."""
+        return bool(self.trouble) and b"\n" not in self.ahead
+
+    def _block(self) -> bytes:
+        if self._prompt:
+            self._on_read(0)  # whoever shows what was found does so before this waits for more
+        try:
+            block = self._stream.read1(_BLOCK)
+        except _DAMAGED as error:
+            if self._again():
+                return self._block()
+            self.trouble = f"the gzip data is damaged or cut off: {error}"
+            block = b""
+        self._given += len(block)
+        self._ended = not block
+        self._tell(len(block))
+        return block
+
+    def _again(self) -> bool:
+        """Whether the damaged file is now read by zlib: it gives all that stands before the damage, ISA-L not all."""
+        if self._stream.__class__ is gzip.GzipFile or not self._file.seekable():
+            return False
+        self._file.seek(0)
+        self._stream = gzip.GzipFile(fileobj=self._file, mode="rb")
+        try:
+            self._stream.seek(self._given)
+        except _DAMAGED:
+            return False
+        return True
+
+    def _tell(self, got: int) -> None:
+        if self.packed:
+            try:
+                at = self._file.tell()
+            except OSError:  # a pipe
+                return
+            got, self._told = at - self._told, max(at, self._told)
+        if got > 0:
+            self._on_read(got)
+
+    def _read(self) -> bool:
+        """Read one block more. False at the end."""
+        if not self._ended:
+            self.ahead += self._block()
+        return not self._ended
+
+    def _more(self) -> None:
+        self.fill(len(self.ahead) + 1 if self._prompt else 2 * len(self.ahead))
+
+    def fill(self, wanted: int) -> bool:
+        """Read ahead until there are *wanted* bytes, or the end. False when nothing is left."""
+        blocks = [self.ahead]
+        have = len(self.ahead)
+        while have < wanted and not self._ended:
+            block = self._block()
+            blocks.append(block)
+            have += len(block)
+        if len(blocks) > 1:
+            self.ahead = b"".join(blocks)
+        return bool(self.ahead)
+
+    def take(self, number: int) -> bytes:
+        """The next *number* bytes, which have been read ahead."""
+        taken, self.ahead = self.ahead[:number], self.ahead[number:]
+        self.line += taken.count(b"\n")
+        return taken
+
+    def first_line(self) -> bytes | None:
+        """The first line that holds something, stripped, still ahead; b"" if there is none, None if it is too long."""
+        while True:
+            begins = len(self.ahead) - len(self.ahead.lstrip())
+            if begins and begins == len(self.ahead) > PART:
+                self.take(begins)  # nothing but blank lines
+                continue
+            end = self.ahead.find(b"\n", begins)
+            if end >= 0 or self._ended:
+                return self.ahead[begins : end if end >= 0 else None].strip()
+            if len(self.ahead) > _LARGE and OPENING.match(self.ahead):
+                return None
+            if len(self.ahead) > MAX_DOCUMENT:
+                return None
+            self._more()
+
+    def second_line(self) -> bytes:
+        """The line after the first that holds something, stripped, still ahead; b"" if there is none to speak of."""
+        while True:
+            rest = self.ahead.lstrip().partition(b"\n")[2].lstrip()
+            second, end, _ = rest.partition(b"\n")
+            if end or self._ended or len(self.ahead) > _LARGE:
+                return second.strip()
+            self._more()
+
+    def lines(self) -> bytes:
+        """About a part of whole lines, the last line of all included; b"" at the end, or if one line is too long."""
+        if not self._prompt:
+            self.fill(PART)
+        elif not self.ahead:  # somebody may be waiting at the other end of the pipe: what has come is enough
+            self._read()
+        while (end := self.ahead.rfind(b"\n")) < 0 and not self._ended and len(self.ahead) <= MAX_DOCUMENT:
+            self._more()
+        if end >= 0:
+            return self.take(end + 1)
+        if self._ended and not self.trouble:
+            return self.take(len(self.ahead))
+        return b""
+
+    def skip_line(self) -> None:
+        while (end := self.ahead.find(b"\n")) < 0:
+            self.ahead = b""
+            if not self._read():
+                return
+        self.take(end + 1)
+
+
+def _buffered(stream: BinaryIO) -> io.BufferedReader:
+    return stream if isinstance(stream, io.BufferedReader) else io.BufferedReader(cast("io.RawIOBase", stream))

@@ -796,7 +796,7 @@ class _Claim:
         row = connection.execute(
             "WITH due AS MATERIALIZED ("
             f"  SELECT id FROM outbox WHERE destination=%s AND state IN {_OPEN} AND due<=%s"
-            "   AND (state != 'sending' OR lease<=%s) ORDER BY due, created, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+            "   AND (state != 'sending' OR lease<=%s) ORDER BY created, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
             " UPDATE outbox o SET ambiguous = o.ambiguous OR o.state = 'sending', state='sending', lease=%s, claim=%s,"
             " attempts=o.attempts+1, updated=%s FROM due, alerts a WHERE o.id = due.id AND a.id = o.alert_id"
             " RETURNING o.id, o.attempts, o.ambiguous, o.created, a.body",

@@ -241,7 +241,7 @@ class SqliteStore:
             f"  SELECT id FROM outbox WHERE destination=? AND state IN {_OPEN} AND due<=?"
             "   AND (state != 'sending' OR lease<=?)"
             "   AND NOT EXISTS (SELECT 1 FROM breakers b WHERE b.destination=outbox.destination AND b.probe_at>?)"
-            "  ORDER BY due, created, id LIMIT 1)"
+            "  ORDER BY created, id LIMIT 1)"
             " RETURNING id, alert_id, attempts, ambiguous, created",
             (now + lease, now, destination, now, now, now),
         )

@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
+import random
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from engine.alert import Alert, Fault
+from engine.correlate import Arrival, Hit, Kept, Key, Window
+from engine.correlate.lateness import Lags
 from engine.dedup import Told
 from engine.errors import AlreadyRunningError, ConfigurationError, StoreError
 from engine.event import Cursor, Event, Identity, Quarantined
+from engine.exceptions import Hidden
 from engine.rule import Severity
 from engine.store import Silence, Store, Verdict
 from engine.store.sqlite import open_copy, open_store
 
 Open = Callable[[], Store]
-
-
-@pytest.fixture
-def reopen(tmp_path: Path) -> Iterator[Open]:
-    """Opens the same store again and again, as processes do."""
-    opened: list[Store] = []
-
-    def open_again() -> Store:
-        opened.append(open_store(str(tmp_path / "tocsin.db")))
-        return opened[-1]
-
-    yield open_again
-    for store in opened:
-        store.close()
-
-
-@pytest.fixture
-def store(reopen: Open) -> Store:
-    return reopen()
 
 
 def an_event(event_id: str = "e1", *, time: int = 1000, account: str = "100000000001") -> Event:
@@ -158,8 +144,8 @@ def test_what_a_dead_process_was_sending_is_ambiguous_at_the_next_start(reopen: 
     queue(store)
     store.claim("oncall", 10, 60)
     after = reopen()
-    assert after.release(11) == 1
-    again = after.claim("oncall", 11, 60)
+    assert after.release(70) == 1
+    again = after.claim("oncall", 70, 60)
     assert again is not None
     assert again.earlier_ambiguous
 
@@ -193,6 +179,20 @@ def test_every_attempt_is_recorded_with_what_was_said(store: Store) -> None:
     assert (found.state, found.attempts, found.severity) == ("delivered", 2, "high")
 
 
+def test_what_takes_back_an_alert_knows_the_thread_that_it_was_told_in(store: Store) -> None:
+    queue(store)
+    told = store.claim("oncall", 1, 60)
+    assert told is not None
+    store.settle(told, "delivered", 2, receipt="1700000000.000100")
+    takes_back = replace(an_alert("A-2", fingerprint="f2"), retracts="A-1")
+    queue(store, "d2", alert=takes_back, due=3)
+    queue(store, "d3", alert=takes_back, to="hook", due=3)
+    delivery, elsewhere = store.claim("oncall", 4, 60), store.claim("hook", 4, 60)
+    assert delivery is not None
+    assert elsewhere is not None
+    assert (delivery.thread, elsewhere.thread) == ("1700000000.000100", "")
+
+
 def test_the_same_delivery_is_queued_once(store: Store) -> None:
     queue(store)
     queue(store)
@@ -217,6 +217,106 @@ def test_a_dropped_delivery_is_not_sent(store: Store) -> None:
     assert store.drop("d1", 1, "duplicate of another ticket")
     assert store.claim("oncall", 10, 60) is None
     assert store.deliveries(states=("dropped",))[0].reason == "duplicate of another ticket"
+
+
+def test_a_broken_destination_waits_for_its_probe_and_is_mended(store: Store) -> None:
+    queue(store)
+    assert store.break_destination("oncall", "invalid_auth", 10, 70)
+    assert not store.break_destination("oncall", "account_inactive", 20, 80)
+    assert [(b.destination, b.since, b.probe_at, b.reason) for b in store.breakers()] == [
+        ("oncall", 10, 80, "account_inactive")
+    ]
+    assert store.claim("oncall", 79, 60) is None
+    assert store.next_due("oncall") == 80
+    store.postpone_probe("oncall", 90)
+    assert store.claim("oncall", 89, 60) is None
+    assert store.claim("oncall", 90, 60) is not None
+    assert store.mend_destination("oncall")
+    assert not store.mend_destination("oncall")
+    assert store.breakers() == []
+
+
+def test_a_delivery_that_lies_too_long_is_escalated_once(store: Store) -> None:
+    queue(store, alert=replace(an_alert(), severity=Severity.CRITICAL))
+    queue(store, "d-low", alert=an_alert("A-low", fingerprint="f-low"))
+    assert store.overdue(-1, severity=Severity.CRITICAL) == []
+    assert [one.id for one in store.overdue(5, severity=Severity.CRITICAL)] == ["d1"]
+    assert store.escalate("d1", ("d1-hook", "hook"), 6, "it lay there")
+    assert not store.escalate("d1", ("d1-mail", "mail"), 6, "it lay there")
+    assert store.overdue(5, severity=Severity.CRITICAL) == []
+    found = store.find_delivery("d1-hook")
+    assert found is not None
+    assert (found.escalated_from, found.cause, found.destination, found.alert_id) == (
+        "d1",
+        "it lay there",
+        "hook",
+        "A-1",
+    )
+
+
+def test_both_sides_of_the_ledger_are_counted(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.record([Verdict(an_event().identity, "r.one", "merged", "A-1")], 7)
+        tx.record([Verdict(an_event().identity, "r.one", "merged", "A-1")], 7)
+    assert store.ledger().imbalance == 0
+    with store.transaction() as tx:
+        tx.record([Verdict(an_event().identity, "r.two", "alert", "A-1")], 7, matches=2)
+    ledger = store.ledger()
+    assert (ledger.matches, dict(ledger.outcomes), ledger.untold) == (3, {"merged": 1, "alert": 1}, 1)
+    assert ledger.imbalance == 2
+
+
+def test_what_went_wrong_lately_is_counted_with_its_latest_reason(store: Store) -> None:
+    for at, message in ((5, "old"), (10, "new"), (20, "newest")):
+        with store.transaction() as tx:
+            tx.save_faults([Fault("r.one", an_event().identity, message)], at)
+            tx.quarantine("prod", [Quarantined("tencent.cloudaudit", message, message.encode(), "")], at)
+    assert dict(store.faults_since(7)) == {"r.one": (2, "newest")}
+    assert dict(store.quarantined_since(7)) == {"prod": (2, "newest")}
+    queue(store)
+    refused = store.claim("oncall", 1, 60)
+    assert refused is not None
+    store.settle(refused, "refused", 30, reason="channel_not_found")
+    assert dict(store.ended_badly_since(29)) == {"oncall": (1, "channel_not_found")}
+    assert dict(store.ended_badly_since(30)) == {}
+
+
+def test_moments_are_remembered(reopen: Open) -> None:
+    assert reopen().mark("canary") is None
+    assert reopen().mark("canary", 5.5) == 5.5
+    assert reopen().mark("canary") == 5.5
+
+
+def test_a_source_is_read_again_from_an_earlier_cursor(store: Store) -> None:
+    later, earlier = Cursor(datetime(2026, 1, 2, tzinfo=UTC)), Cursor(datetime(2026, 1, 1, tzinfo=UTC))
+    store.rewind("prod", earlier)  # there is nothing to go back to
+    with store.transaction() as tx:
+        tx.move_cursor("prod", later)
+        tx.polled("prod", later.until.timestamp(), new_events=1, second_look=True)
+    store.rewind("prod", earlier)
+    state = store.source_state("prod")
+    assert (state.cursor, state.last_second_look) == (earlier, earlier.until.timestamp())
+    store.rewind("prod", later)
+    assert store.source_state("prod").cursor == earlier
+
+
+def test_nothing_is_in_the_future_once_the_clock_was_set_back(store: Store) -> None:
+    queue(store, due=5000)
+    with store.transaction() as tx:
+        tx.save_told("f1", Told("A-1", Severity.HIGH, 5000))
+        tx.polled("prod", 5000, new_events=1, second_look=True)
+    store.shift_clock(-4000, 1000)
+    assert store.next_due("oncall") == 1000
+    state = store.source_state("prod")
+    assert (state.last_poll, state.last_second_look, state.last_event) == (1000, 1000, 1000)
+    with store.transaction() as tx:
+        assert tx.told("f1") == Told("A-1", Severity.HIGH, 1000)
+
+
+def test_a_store_that_can_be_written_is_probed_without_a_trace(store: Store) -> None:
+    before = store.counts()
+    store.probe()
+    assert store.counts() == before
 
 
 def test_what_was_told_of_a_story_is_remembered(reopen: Open) -> None:
@@ -285,7 +385,73 @@ def test_a_future_dated_event_is_no_reason_to_fail(store: Store) -> None:
         assert tx.unseen([an_event("x", time=10**30)], 200)
 
 
+def test_what_an_exception_hid_is_remembered_and_a_person_can_accept_what_is_new(reopen: Open) -> None:
+    store = reopen()
+    store.exceptions_loaded({"E-1": "r.one", "E-2": "r.two"}, 5)
+    hidden = Hidden(2, 10, 20, {"network": ("203.0.113.0/24",)}, ("country: 荷兰",))
+    with store.transaction() as tx:
+        assert tx.hidden("E-1") is None
+        tx.save_hidden("E-1", "r.one", hidden, 20)
+    again = reopen()
+    again.exceptions_loaded({"E-1": "r.one"}, 99)
+    assert again.exceptions() == {"E-1": (5, hidden), "E-2": (5, None)}
+    assert again.accept_hidden("E-1")
+    assert not again.accept_hidden("E-9")
+    _, accepted = again.exceptions()["E-1"]
+    assert accepted == replace(hidden, novel=())
+
+
+def test_a_closed_store_is_closed_twice_without_complaint(reopen: Open) -> None:
+    store = reopen()
+    store.close()
+    store.close()
+
+
+def test_a_character_that_a_database_might_refuse_is_no_reason_to_fail(store: Store) -> None:
+    with store.transaction() as tx:
+        assert tx.unseen([an_event("x\0y")], 7)
+        tx.record([Verdict(an_event("x\0y").identity, "r.one", "alert", detail="\0")], 7)
+        tx.save_faults([Fault("r.one", an_event("x").identity, "\0")], 7)
+        tx.quarantine("prod", [Quarantined("tencent.cloudaudit", "\0 in it", b"\0", "prod")], 7)
+        tx.save_alert(replace(an_alert(), title="a\0b", fields={"a": "\0"}))
+    assert len(store.verdicts("x\0y")) == 1
+    found = store.find_alert("A-1")
+    assert found is not None
+    assert found.title == "a\0b"
+
+
+def test_texts_of_any_length_are_no_reason_to_fail(store: Store) -> None:
+    """An index entry of Postgres takes 2,700 bytes; an attacker writes the values."""
+    draw = random.Random(1)
+    long = "".join(chr(draw.randrange(0x4E00, 0x9FA5)) for _ in range(50_000))  # so that no compression helps
+    with store.transaction() as tx:
+        event = an_event(long, account=long)
+        assert tx.unseen([event], 7)
+        tx.record([Verdict(event.identity, "r.one", "merged", "A-1", long)], 7)
+        tx.save_faults([Fault("r.one", event.identity, long)], 7)
+        tx.quarantine("prod", [Quarantined("tencent.cloudaudit", long, long.encode(), long)], 7)
+    assert [verdict.event for verdict, _ in store.verdicts(long)] == [event.identity]
+    assert [one.identity for one in store.seen(long)] == [event.identity]
+
+
+def test_a_source_is_held_by_who_asks_for_it(store: Store) -> None:
+    assert store.hold_source("prod", 10, 60)
+    assert store.hold_source("prod", 20, 60)
+
+
 # --- SQLite alone
+
+
+def test_at_the_start_of_the_only_process_nothing_is_being_sent(tmp_path: Path) -> None:
+    path = str(tmp_path / "tocsin.db")
+    dead = open_store(path)
+    queue(dead)
+    dead.claim("oncall", 10, 60)
+    dead.close()
+    after = open_store(path, hold=True)
+    assert after.release(11) == 1
+    assert after.claim("oncall", 11, 60) is not None
+    after.close()
 
 
 def test_a_second_holder_is_refused_with_the_first_ones_process(tmp_path: Path) -> None:
@@ -331,3 +497,94 @@ def test_work_on_a_copy_leaves_no_trace(tmp_path: Path) -> None:
     copy.close()
     assert original.deliveries()[0].state == "queued"
     original.close()
+
+
+# --- rules with memory
+
+
+KEY = Key("r", "m", b"s" * 16)
+
+
+def an_arrival(event_id: str = "e1", *, time: int = 1000) -> Arrival:
+    return Arrival(KEY, Hit(Kept(time, event_id, "100000000001"), "{}"))
+
+
+def test_matches_wait_until_the_watermark_has_passed_them(reopen: Open) -> None:
+    with reopen().transaction() as tx:
+        tx.hold("prod", [an_arrival("b", time=5), an_arrival("a", time=5), an_arrival("c", time=7)])
+        tx.hold("prod", [an_arrival("a", time=5)])
+        tx.hold("other", [an_arrival("d", time=1)])
+    with reopen().transaction() as tx:
+        assert tx.held("prod", KEY) == 3
+        assert [one.hit.kept.event_id for one in tx.ready("prod", 5)] == ["a", "b"]
+        assert tx.ready("prod", 5) == []
+        assert tx.held("prod", KEY) == 1
+
+
+def test_a_watermark_is_remembered(reopen: Open) -> None:
+    with reopen().transaction() as tx:
+        assert tx.watermark("prod") is None
+        tx.move_watermark("prod", 1000)
+    with reopen().transaction() as tx:
+        assert tx.watermark("prod") == 1000
+        assert tx.source_watch("prod").watermark == 1000
+
+
+def test_windows_are_found_by_key_and_by_the_time_at_which_something_happens(reopen: Open) -> None:
+    window = Window(group='{"a":"\u6839"}', free=[Kept(5, "e", "1", 3, b"12345678")], busy=3)
+    with reopen().transaction() as tx:
+        assert tx.save_windows("prod", {KEY: window}, {KEY: 9}, ()) == {("r", "m")}
+    with reopen().transaction() as tx:
+        assert tx.windows("prod", [KEY, Key("r", "m", bytes(16))]) == {KEY: window}
+        assert (tx.due("prod", 8), tx.due("prod", 9), tx.due("other", 9)) == ([], [KEY], [])
+        assert tx.window_number("prod", "r", "m") == 1
+        assert tx.save_windows("prod", {KEY: None}, {}, [KEY]) == set()
+        assert (tx.windows("prod", [KEY]), tx.window_number("prod", "r", "m")) == ({}, 0)
+
+
+def test_the_quietest_windows_are_given_up_first(store: Store) -> None:
+    keys = [Key("r", "m", bytes([number]) * 16) for number in range(1, 5)]
+    with store.transaction() as tx:
+        many: dict[Key, Window | None] = {key: Window(busy=busy) for key, busy in zip(keys, (9, 1, 5, 2), strict=True)}
+        tx.save_windows("prod", many, dict.fromkeys(keys, 9), ())
+        assert tx.evict("prod", "r", "m", 2) == 2
+        assert set(tx.windows("prod", keys)) == {keys[0], keys[2]}
+        assert tx.window_number("prod", "r", "m") == 2
+
+
+def test_a_counted_match_is_told_later_and_only_then(store: Store) -> None:
+    counted = Verdict(Identity("k", "1", "e1"), "r", "counted")
+    told = Verdict(counted.event, "r", "alert", "A-1", "why")
+    with store.transaction() as tx:
+        tx.record([counted], 1)
+        tx.retell([told], 2)
+        tx.retell([Verdict(counted.event, "r", "merged", "A-2")], 3)
+
+    assert store.verdicts("e1") == [(told, 2)]
+    assert store.counts()["matches"] == 1
+
+
+def test_lags_add_up(reopen: Open) -> None:
+    lags = Lags()
+    for seconds in (0.5, 30, 3000):
+        lags.add(seconds)
+    for _ in range(2):
+        with reopen().transaction() as tx:
+            tx.note_lags("prod", "seen", {"cam": lags})
+    with reopen().transaction() as tx:
+        (found,) = tx.lags("prod", "seen").values()
+        assert (found.number, found.most) == (6, 3000)
+        assert tx.lags("prod", "behind") == {}
+
+
+def test_a_retraction_is_sent_with_the_receipt_of_what_it_takes_back(store: Store) -> None:
+    queue(store, "d1")
+    delivery = store.claim("oncall", 1, 60)
+    assert delivery is not None
+    store.settle(delivery, "delivered", 2, receipt="C1/17.5")
+    queue(store, "d2", alert=replace(an_alert("A-2"), retracts="A-1"))
+
+    retraction = store.claim("oncall", 3, 60)
+
+    assert retraction is not None
+    assert (delivery.thread, retraction.thread) == ("", "C1/17.5")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -43,6 +45,17 @@ def test_the_alert_is_posted_in_the_channel_and_its_reasons_in_the_thread() -> N
         "event_payload": {"delivery_id": "D-0000000001", "alert_id": "A-7F3KQ2M4XA"},
     }
     assert slack.received[0].headers["authorization"] == "Bearer xoxb-1-abc"
+
+
+def test_what_takes_an_alert_back_stands_in_its_thread_and_in_the_channel() -> None:
+    with FakeSlack() as slack:
+        oncall = bot(slack)
+        oncall.send(replace(a_delivery(), thread="C0123456789/1699999999.000100; evidence not posted: x"))
+        oncall.send(replace(a_delivery(), thread="C9999999999/1699999999.000100"))
+
+    messages = [json.loads(request.body) for request in slack.received]
+    assert [message.get("thread_ts") for message in messages[:2]] == ["1699999999.000100"] * 2
+    assert [message.get("reply_broadcast") for message in messages] == [True, None, None, None]
 
 
 def test_a_critical_alert_pings_whom_the_configuration_names_and_others_ping_nobody() -> None:

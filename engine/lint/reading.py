@@ -1,149 +1,21 @@
 """
-What is doubtful or wrong about a rule that loads: things that would make it silent, or loud, without a word.
-
-Each finding has a code (docs/rules.md lists them), a place, a plain sentence and mostly a suggestion. Types and fields
-come from the kind of event (`engine.kinds.Field`); what is not documented there is not guessed at.
+What is doubtful about the parts of an expression, each read against the path that it stands for: fields, types, values.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
-from datetime import date
-from pathlib import Path
-from typing import Any, Final, cast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
 
-from engine.errors import Problem
-from engine.expression import Expression, ExpressionFault, Node, children, parse_template, walk
+from engine.expression import Node, children, excerpt, part, walk
 from engine.functions import TYPES_MAP, wanted
-from engine.kinds import NORM_FIELDS, Field, JsonType
-from engine.packs import Examined
-from engine.packs.loader import TEXTS, expression_texts
-from engine.rule import Rule
-from engine.strict_yaml import Document, Loc, nearest
-
-# design, section 4: the same closed sets for every kind
-NORM_VALUES: Final[Mapping[str, tuple[str, ...]]] = {
-    "norm.outcome": ("ok", "denied", "failed"),
-    "norm.actor_type": ("root", "user", "role", "service", "unknown"),
-}
-
-KindFields = Callable[[str], Iterable[Field]]  # the fields of a kind by its name
-
-
-def lint(examined: Examined, fields_of: KindFields, today: date) -> list[Problem]:
-    """Every finding about the rules that could be loaded, sorted by place. *today* (UTC) tells what has expired."""
-    schemas: dict[str, Schema] = {}
-    found: list[Problem] = []
-    for rule in examined.rules:
-        document = examined.documents[rule.id]
-        if rule.kind not in schemas:
-            schemas[rule.kind] = Schema.of(fields_of(rule.kind))
-        found += _about_the_file(rule, document, today)
-        for loc, offset, expression in _expressions(rule, document):
-            for finding in findings(expression.tree, expression.text, schemas[rule.kind]):
-                problem = document.problem(
-                    loc, finding.code, finding.message, offset=offset + finding.offset, suggestion=finding.suggestion
-                )
-                found.append(problem if finding.error else replace(problem, severity="warning"))
-    return sorted(found, key=lambda problem: (problem.place, problem.code))
-
-
-def _about_the_file(rule: Rule, document: Document, today: date) -> Iterator[Problem]:
-    def warning(loc: Loc, code: str, message: str) -> Problem:
-        return replace(document.problem(loc, code, message, key=True), severity="warning")
-
-    expected = {test.expect for test in rule.tests}
-    if "alert" not in expected:
-        yield warning(("tests",), "no-firing-test", "no test shows an event that raises this rule")
-    if "nothing" not in expected:
-        yield warning(("tests",), "no-quiet-test", "no test shows an event that must not raise this rule")
-    for index, exception in enumerate(rule.unless):
-        if not exception.holds_on(today):
-            message = f"this exception expired on {exception.expires}; its owner is {exception.owner}"
-            yield warning(("unless", index, "expires"), "expired-exception", message)
-    if not _named_after(rule.id, document.file):
-        stem = rule.id.rsplit(".", 1)[-1]
-        yield warning(("id",), "file-name", f"the file of this rule should be called {stem}.yaml")
-
-
-def _named_after(rule_id: str, file: str) -> bool:
-    """Whether the file's name is the id, or the end of it: root/console_login.yaml of tencent.root.console_login."""
-    stem = Path(file).stem.replace(".", "_").replace("-", "_")
-    whole = rule_id.replace(".", "_")
-    return whole == stem or whole.endswith("_" + stem)
-
-
-def _expressions(rule: Rule, document: Document) -> Iterator[tuple[Loc, int, Expression]]:
-    """Every expression of a rule that is read against a whole event: where it stands, and from which offset."""
-    texts = dict(expression_texts(document.data))
-    known: dict[str, Expression] = {expression.text: expression for expression in _parsed(rule)}
-    for loc, text in texts.items():
-        if text in known:
-            yield loc, 0, known[text]
-    for name in TEXTS:
-        text = document.data.get(name)
-        if not isinstance(text, str):
-            continue
-        try:
-            template = parse_template(text.rstrip(), lists=rule.match.lists)
-        except ExpressionFault:  # reported when it was loaded
-            continue
-        for expression, offset in template.expressions():
-            yield (name,), offset, expression
-
-
-def _parsed(rule: Rule) -> Iterator[Expression]:
-    yield rule.match
-    yield from (exception.match for exception in rule.unless)
-    yield from rule.group_by
-    memory: Any = rule.memory
-    yield from (step.match for step in getattr(memory, "steps", ()))
-    yield from getattr(memory, "values", ())
-    if (distinct := getattr(memory, "distinct", None)) is not None:
-        yield distinct
-
-
-# --- what an event of a kind holds ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Schema:
-    """The documented fields of a kind, by path; *below* holds the paths that have fields of their own."""
-
-    fields: Mapping[str, Field]
-    below: frozenset[str]
-
-    @classmethod
-    def of(cls, fields: Iterable[Field]) -> Schema:
-        known = {field.path: field for field in fields}
-        for path, kind in NORM_FIELDS.items():
-            known.setdefault(path, Field(path, cast("JsonType", kind), "", NORM_VALUES.get(path, ())))
-        below = {path.rsplit(".", depth)[0] for path in known for depth in range(1, path.count(".") + 1)}
-        return cls(known, frozenset(below))
-
-    def knows(self, path: str) -> bool:
-        return path in self.fields or path in self.below
-
-    def open(self, path: str) -> bool:
-        """Whether anything may stand below *path* (or below what it stands in)."""
-        field = self.fields.get(path)
-        return field is not None and (field.open or field.type in {"any", "array"})
-
-    def nearest(self, path: str) -> str | None:
-        """The known path that is most like *path*: first among its siblings, then anywhere."""
-        parent, _, name = path.rpartition(".")
-        siblings = [
-            known.rpartition(".")[2] for known in [*self.fields, *self.below] if known.rpartition(".")[0] == parent
-        ]
-        for known in siblings:
-            if known.lower() == name.lower():
-                return f"{parent}.{known}" if parent else known
-        if near := nearest(name, siblings, cutoff=0.75):
-            return f"{parent}.{near}" if parent else near
-        ends = {known: known.rpartition(".")[2] for known in self.fields}
-        same = [known for known, end in ends.items() if end.lower() == name.lower()]
-        return same[0] if len(same) == 1 else nearest(path, self.fields, cutoff=0.85)
+from engine.kinds import Field
+from engine.lint.proof import literal_side
+from engine.lint.schema import Schema
+from engine.lint.terms import type_of, types
+from engine.strict_yaml import nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +28,6 @@ class Finding:
     suggestion: str | None = None
     error: bool = True
 
-
-# --- expressions ----------------------------------------------------------------------------------------------------
 
 _ROOT: Final = ""
 Where = str | None  # a path in the event ("" is all of it), or None: not known what is looked at
@@ -194,6 +64,8 @@ class _Reader:
         if kind == "field":
             return self._field(node, at, offset)
         if kind in {"subexpression", "index_expression", "pipe"}:
+            if kind == "subexpression":
+                self._negated_parent(node, offset)
             for child in node["children"]:
                 at = self.read(child, at, offset)
             return at
@@ -243,10 +115,58 @@ class _Reader:
 
     def _comparator(self, node: Node, at: Where, offset: int) -> None:
         left, right = node["children"]
+        self._negated_side(node, offset)
         paths = [self._operand(child, at, offset) for child in (left, right)]
         for path, literal in ((paths[0], right), (paths[1], left)):
             if path is not None and literal["type"] == "literal" and path in self.schema.fields:
                 self._compare(self.schema.fields[path], literal, node["value"], literal.get("start", offset))
+        if at == _ROOT:
+            self._compare_results(node, offset)
+        if node["value"] == "eq" and None not in paths and not any(self.schema.knows(str(path)) for path in paths):
+            both = " and ".join(str(path) for path in paths)
+            message = f"{both} are absent from every event of this kind, and null equals null: true on every event"
+            self._note(offset, "null-equality", message, error=False)
+
+    def _compare_results(self, node: Node, offset: int) -> None:
+        """The result of a function against a literal of another type."""
+        compared = literal_side(node)
+        if compared is None or compared[0]["type"] != "function_expression" or compared[1] is None:
+            return
+        call, value, _ = compared
+        gives = types(call, self.schema) - {"null"}
+        if len(gives) > 2 or type_of(value) in gives:
+            return
+        word = {"true": "boolean", "false": "boolean"}
+        given, wants = word.get(type_of(value), type_of(value)), word.get(min(gives), min(gives))
+        if given == wants:
+            return
+        verdict = "always true" if node["value"] == "ne" else "never true"
+        message = f"{call['value']}() gives {_a(wants)} and this is {_a(given)}: the comparison is {verdict}"
+        hint = f"write '{str(value).lower()}'" if wants == "string" and given in {"number", "boolean"} else None
+        literal = node["children"][0] if node["children"][0]["type"] == "literal" else node["children"][1]
+        self._note(literal.get("start", offset), "comparison-type", message, hint)
+
+    def _negated_side(self, node: Node, offset: int) -> None:
+        """`!a == 'x'` negates a, not the comparison."""
+        left, right = node["children"]
+        if left["type"] != "not_expression" or left.get("start", -1) != node.get("start", -2):
+            return
+        if right["type"] == "literal" and isinstance(right["value"], bool):
+            return
+        inner = part(left, self.text).lstrip("! ")
+        whole = part(node, self.text).lstrip("! ")
+        message = f"! binds tighter than a comparison: this compares !{inner}, a flag, with something else"
+        self._note(offset, "not-precedence", message, f"write !({whole})")
+
+    def _negated_parent(self, node: Node, offset: int) -> None:
+        """`!a.b` is `(!a).b`, which is null on every event."""
+        first = children(node)[0]
+        if first["type"] != "not_expression":
+            return
+        rest = part(node, self.text).lstrip("! ")
+        if first.get("start", -1) == node.get("start", -2):
+            message = "! binds tighter than the dot: this is a member of a flag, null on every event"
+            self._note(offset, "not-precedence", message, f"write !({rest})")
 
     def _operand(self, node: Node, at: Where, offset: int) -> Where:
         """As read, but a lone double-quoted name is first suspected to be a text."""
@@ -278,7 +198,7 @@ class _Reader:
         elif wants == "number" and isinstance(value, str) and value.lstrip("-").isdigit():
             hint = f"write `{value}`"
         message = f"{field.path} is {_a(field.type)} and this is {_a(given)}: the comparison {word}"
-        self._note(offset, "comparison-type", message, hint)
+        self._note(offset, "comparison-type", message, hint, error=field.path in self.schema.certain)
 
     def _closed(self, field: Field, value: str, offset: int) -> None:
         if field.values and value not in field.values:
@@ -291,6 +211,10 @@ class _Reader:
         for index, (child, allowed) in enumerate(zip(node["children"], types, strict=False)):
             where = child.get("start", offset)
             path = self._operand(child, at, offset)
+            if index == 0:
+                self._part_of_text(node, path, offset)
+            elif node["value"] == "contains":
+                self._among(node["children"][0], path, where)
             if child["type"] == "literal":
                 given = TYPES_MAP.get(type(child["value"]).__name__, "unknown")
                 self._argument(node["value"], index, f"{_a(given)}", given, allowed, where)
@@ -305,8 +229,58 @@ class _Reader:
             message = f"{name}() wants {' or '.join(sorted(plain))} as argument {index + 1}, here it has {shown}"
             self._note(offset, "argument-type", message)
 
-    def _note(self, offset: int, code: str, message: str, suggestion: str | None = None) -> None:
-        self.found.append(Finding(offset, code, message, suggestion))
+    def _among(self, items: Node, path: Where, offset: int) -> None:
+        """contains([`0`], errorCode): a list that holds nothing of the field's type."""
+        known = self.schema.fields.get(path) if path else None
+        if items["type"] == "multi_select_list":
+            values = [child.get("value") for child in items["children"] if child["type"] == "literal"]
+            if len(values) < len(items["children"]):
+                return
+        elif items["type"] == "literal" and isinstance(items["value"], list):
+            values = items["value"]
+        else:
+            return
+        if known is None or known.type not in {"string", "integer", "number", "boolean"} or not values:
+            return
+        wants = {"integer": "number"}.get(known.type, known.type)
+        if not any(TYPES_MAP.get(type(value).__name__) == wants for value in values):
+            message = f"{known.path} is {_a(known.type)} and the list holds none: it never contains it"
+            hint = "write the values in single quotes" if wants == "string" else None
+            self._note(offset, "comparison-type", message, hint)
+
+    def _part_of_text(self, node: Node, path: Where, offset: int) -> None:
+        """Tests for a part of a text where the whole of it was meant."""
+        name, arguments = node["value"], node["children"]
+        if name not in {"contains", "starts_with", "ends_with", "matches", "glob"} or len(arguments) != 2:
+            return
+        first, second = arguments
+        if name == "contains" and first["type"] == "literal" and isinstance(first["value"], str):
+            if second["type"] == "literal":
+                return
+            items = [item.strip() for item in re.split(r"[,;|\s]+", first["value"]) if item.strip()]
+            shown = ", ".join(f"'{item}'" for item in items)
+            message = (
+                f"this asks whether '{excerpt(first['value'], 40)}' contains the value as a part of its text: "
+                "true for '' and for any piece of it"
+            )
+            self._note(
+                offset,
+                "contains-membership",
+                message,
+                f"write contains([{shown}], {part(second, self.text)})",
+                error=False,
+            )
+            return
+        known = self.schema.fields.get(path) if path else None
+        if known is not None and known.values and second["type"] == "literal":
+            one_of = ", ".join(known.values)
+            message = f"{known.path} is one of {one_of}: test it as a whole, not a part of its text"
+            fitting = [value for value in known.values if isinstance(second["value"], str) and second["value"] in value]
+            hint = f"write {known.path} == '{fitting[0]}'" if len(fitting) == 1 else None
+            self._note(offset, "part-of-closed", message, hint, error=False)
+
+    def _note(self, offset: int, code: str, message: str, suggestion: str | None = None, *, error: bool = True) -> None:
+        self.found.append(Finding(offset, code, message, suggestion, error))
 
 
 _WORDS: Final = {"string": "a text", "boolean": "a flag", "null": "null", "any": "any value"}

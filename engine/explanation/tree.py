@@ -1,5 +1,5 @@
 """
-Why a rule fires on an event, or does not: its condition as a tree, with the value of each part.
+A condition as a tree, with the value that an event gives each part.
 
 The values come from the interpreter that decides (`engine.expression.Interpreter`), listened to while it does; there is
 no second implementation that could disagree. A part *decided* if another value of it could have turned the answer: of
@@ -11,14 +11,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
 from typing import Any, Final
 
 from engine.errors import EvaluationError
-from engine.event import Fields
 from engine.expression import Expression, Interpreter, Node, children, part, truth
 from engine.functions import Functions
-from engine.rule import Exception_, Rule
 
 NOT_REACHED: Final = object()
 
@@ -35,45 +32,12 @@ class Part:
     decided: bool
     broke: str | None = None
     parts: tuple[Part, ...] = ()
+    kind: str = ""  # of jmespath's node: "and_expression", "comparator", "field"
 
     @property
     def value(self) -> Any:
         """The last value, or NOT_REACHED."""
         return self.values[-1] if self.values else NOT_REACHED
-
-
-@dataclass(frozen=True, slots=True)
-class ExceptionExplained:
-    """One exception of the rule: whether it still holds, and how it answered."""
-
-    exception: Exception_
-    expired: bool
-    tree: Part
-
-
-@dataclass(frozen=True, slots=True)
-class Explanation:
-    """What a rule says to an event: "alert", "excepted", "nothing" or "fault"."""
-
-    rule: Rule
-    answer: str
-    match: Part
-    unless: tuple[ExceptionExplained, ...] = ()
-
-
-def explain(rule: Rule, fields: Fields, today: date) -> Explanation:
-    """Why *rule* fires on an event with these *fields*, or does not. Memory over several events is not looked at."""
-    match = explain_expression(rule.match, fields)
-    if match.broke is not None:
-        return Explanation(rule, "fault", match)
-    if not truth(match.value):
-        return Explanation(rule, "nothing", match)
-    unless = tuple(
-        ExceptionExplained(exception, not exception.holds_on(today), explain_expression(exception.match, fields))
-        for exception in rule.unless
-    )
-    held = any(not item.expired and item.tree.broke is None and truth(item.tree.value) for item in unless)
-    return Explanation(rule, "excepted" if held else "alert", match, unless)
 
 
 def explain_expression(expression: Expression, fields: Any) -> Part:
@@ -110,6 +74,7 @@ class _Listener(Interpreter):
             decided,
             self._broke.get(id(node)),
             tuple(self.part(child, decided=decided and self._decides(node, child, below)) for child in below),
+            node["type"],
         )
 
     def _decides(self, node: Node, child: Node, among: list[Node]) -> bool:
@@ -120,26 +85,28 @@ class _Listener(Interpreter):
             return False
         if id(node) in self._broke:
             return not any(id(other) in self._broke for other in among)
-        if node["type"] not in _CHAINS:
+        if node["type"] not in CHAINS:
             return True
         held = truth(self._values[id(node)][-1])
         settled = held if node["type"] == "or_expression" else not held  # one part was enough, and it is the last
         return not settled or child is [other for other in among if id(other) in self._values][-1]
 
 
-_CHAINS: Final = frozenset({"and_expression", "or_expression"})
+CHAINS: Final = frozenset({"and_expression", "or_expression"})
 _LEAVES: Final = frozenset({"literal", "current", "identity", "field", "index", "slice"})
 
 
 def _shown(node: Node) -> Iterator[Node]:
     """The parts of *node* that tell something: chains of one operator as one list, no literals, paths as a whole."""
     for child in children(node):
-        if child["type"] == node["type"] and node["type"] in _CHAINS:
+        if child["type"] == node["type"] and node["type"] in CHAINS:
             yield from _shown(child)
         elif child["type"] == "expref":
             yield from (inner for inner in children(child) if inner["type"] not in _LEAVES)
         elif child["type"] == "field":
             if node["type"] not in {"subexpression", "index_expression", "pipe"}:
                 yield child
+        elif "start" not in child:
+            yield from _shown(child)  # what stands between two brackets has no text of its own
         elif child["type"] not in _LEAVES:
             yield child

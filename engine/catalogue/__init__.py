@@ -1,0 +1,109 @@
+"""
+The names of events that a cloud is known to record, per service, and the spellings under which one call appears.
+
+The catalogue is never complete: services get new calls every week. An unknown name is doubtful, not wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Final
+
+_FILES: Final[Mapping[str, str]] = {"tencent.cloudaudit": "tencent_cloudaudit.txt"}
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """Event names of one kind: by service as spelled, and every spelling by its name in small letters."""
+
+    services: Mapping[str, frozenset[str]]
+    sensitive: frozenset[str]  # names that the vendor lists as sensitive
+    spellings: Mapping[str, tuple[str, ...]] = field(repr=False)  # "createtopic" -> CreateTopic, createTopic
+    homes: Mapping[str, frozenset[str]] = field(repr=False)  # "createtopic" -> cls
+    stems: Mapping[tuple[str, str], tuple[str, ...]] = field(repr=False)  # (service, stem) -> names
+
+    def knows(self, name: str) -> bool:
+        """Whether an event has this name, in whatever case."""
+        return name.lower() in self.spellings
+
+    def doubles(self, name: str) -> tuple[str, ...]:
+        """
+        The other names that the same call of the same service has: in another case, in the plural, with a version.
+
+        DeleteSnapshot and DeleteSnapshots, CreateTopic and createTopic, ModifyRecordBatch and ModifyRecordBatchV3.
+        """
+        found = {
+            other
+            for service in self.homes.get(name.lower(), ())
+            for other in self.stems.get((service, stem(name)), ())
+            if other != name
+        }
+        return tuple(sorted(found))
+
+    def nearest(self, name: str, services: Iterable[str] = ()) -> str | None:
+        """The known name most like *name*, of *services* if any are given."""
+        from engine.strict_yaml import nearest  # noqa: PLC0415 only doubtful names need it
+
+        known = [other for service in services for other in self.services.get(service, ())]
+        known = known or [names[0] for names in self.spellings.values()]
+        lengths = range(len(name) - 4, len(name) + 5)
+        return nearest(name, sorted(other for other in known if len(other) in lengths), cutoff=0.8)
+
+
+@cache
+def catalogue(kind: str) -> Catalogue | None:
+    """The catalogue of a kind of event; None where there is none. Read once."""
+    name = _FILES.get(kind)
+    if name is None:
+        return None
+    return _read(resources.files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines())
+
+
+def _read(lines: Iterable[str]) -> Catalogue:
+    services: dict[str, frozenset[str]] = {}
+    spellings: dict[str, list[str]] = {}
+    homes: dict[str, set[str]] = {}
+    sensitive: set[str] = set()
+    stems: dict[tuple[str, str], list[str]] = {}
+    for service, names in _rows(lines):
+        plain = []
+        for written in names:
+            name = written.rstrip("!")
+            plain.append(name)
+            stems.setdefault((service, stem(name)), []).append(name)
+            if name != written:
+                sensitive.add(name)
+            known = spellings.setdefault(name.lower(), [])
+            if name not in known:
+                known.append(name)
+            homes.setdefault(name.lower(), set()).add(service)
+        services[service] = frozenset(plain)
+    return Catalogue(
+        services,
+        frozenset(sensitive),
+        {name: tuple(known) for name, known in spellings.items()},
+        {name: frozenset(known) for name, known in homes.items()},
+        {pair: tuple(known) for pair, known in stems.items()},
+    )
+
+
+def _rows(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
+    for line in lines:
+        service, colon, names = line.partition(":")
+        if colon and not line.startswith("#"):
+            yield service.strip(), names.split()
+
+
+_VERSION: Final = re.compile(r"(V\d+|New|Ex)$")
+_PLURAL: Final = re.compile(r"(?<=[a-z])(ies|s)(?=[A-Z]|$)")
+
+
+def stem(name: str, *, lower: bool = True) -> str:
+    """*name* without what tells the spellings of one call apart: case (if *lower*), plurals, a version at its end."""
+    bare = _VERSION.sub("", name)
+    bare = _PLURAL.sub(lambda found: "y" if found[1] == "ies" else "", bare)
+    return bare.lower() if lower else bare

@@ -1,0 +1,253 @@
+"""All findings about the rules of some files, with their places; silenced ones left out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from engine.catalogue import catalogue
+from engine.errors import Problem
+from engine.expression import Expression, Node
+from engine.kinds import Field
+from engine.lint import conditions, events
+from engine.lint.codes import ACROSS_RULES
+from engine.lint.examples import View, idle_tests
+from engine.lint.notes import Note
+from engine.lint.proof import Prover
+from engine.lint.reading import Finding, findings
+from engine.lint.relations import relations
+from engine.lint.schema import UNIFORM, Schema
+from engine.lint.silencing import Silencer
+from engine.packs.loader import Examined, expression_texts
+from engine.rule import FirstSeen, Rule, Silent
+from engine.strict_yaml import Document, Loc
+
+KindFields = Callable[[str], Iterable[Field]]  # the fields of a kind by its name
+
+
+def lint(examined: Examined, fields_of: KindFields, today: date, *, view: View | None = None) -> list[Problem]:
+    """
+    Every finding about the rules that could be loaded, and about the lists beside them, sorted by place.
+
+    *today* (UTC) tells what has expired. *view* decodes the events of tests; without it, tests that show nothing to
+    the condition are not looked for.
+    """
+    provers = _provers(examined, fields_of)
+    notes: dict[str, list[Note]] = {}
+    for rule in examined.rules:
+        document, prover = examined.documents[rule.id], provers[rule.kind]
+        notes[rule.id] = [
+            *_about_the_file(rule, document, today),
+            *_about_expressions(rule, document, prover),
+            *_about_exceptions(rule, prover),
+        ]
+        if not any(note.error and note.code != "never-holds" for note in notes[rule.id]):
+            notes[rule.id] += idle_tests(rule, prover, view)
+    for kind, prover in provers.items():
+        for rule, note in relations(examined.rules.of_kind(kind), prover):
+            notes[rule.id].append(note)
+    found: list[Problem] = []
+    for rule in examined.rules:
+        unasked = frozenset() if rule.id in examined.whole else ACROSS_RULES
+        found += _problems(examined.documents[rule.id], notes[rule.id], unasked)
+    found += _about_lists(examined)
+    return sorted(found, key=lambda problem: (problem.place, problem.code))
+
+
+def errors(examined: Examined, fields_of: KindFields) -> list[Problem]:
+    """Only what is certain to be wrong with each rule: what keeps rules from being loaded, sorted by place."""
+    provers = _provers(examined, fields_of)
+    found: list[Problem] = []
+    for rule in examined.rules:
+        document, prover = examined.documents[rule.id], provers[rule.kind]
+        notes = [
+            note
+            for note in (*_wrong_expressions(rule, document, prover), *_about_exceptions(rule, prover))
+            if note.error
+        ]
+        if notes:
+            silencer = Silencer(document)
+            found += [problem for note in notes if (problem := _told(document, note, silencer)) is not None]
+    return sorted(found, key=lambda problem: (problem.place, problem.code))
+
+
+def _wrong_expressions(rule: Rule, document: Document, prover: Prover) -> Iterator[Note]:
+    for loc, offset, expression in _expressions(rule, document):
+        tree, text = expression.tree, expression.text
+        found = [finding for finding in findings(tree, text, prover.schema) if finding.error]
+        if not found and _is_condition(loc) and prover.never(tree):
+            found = [finding for finding in conditions.truths(tree, text, prover) if finding.error]
+        yield from (_note(loc, offset, finding) for finding in found)
+
+
+def _provers(examined: Examined, fields_of: KindFields) -> dict[str, Prover]:
+    kinds = {rule.kind for rule in examined.rules}
+    return {
+        kind: Prover(Schema.of(fields_of(kind), uniform=kind in UNIFORM), examined.rules.lists)
+        for kind in sorted(kinds)
+    }
+
+
+def _problems(document: Document, notes: Iterable[Note], unasked: frozenset[str]) -> Iterator[Problem]:
+    silencer = Silencer(document)
+    for note in dict.fromkeys(notes):
+        problem = _told(document, note, silencer)
+        if problem is not None:
+            yield problem
+    yield from silencer.faults(unasked)
+
+
+def _told(document: Document, note: Note, silencer: Silencer) -> Problem | None:
+    problem = _problem(document, note)
+    return None if silencer.silences(problem, document.place(note.loc, key=True).line) else problem
+
+
+def _problem(document: Document, note: Note) -> Problem:
+    problem = document.problem(
+        note.loc,
+        note.code,
+        note.message,
+        offset=note.offset,
+        key=note.offset is None,
+        suggestion=note.suggestion,
+    )
+    return problem if note.error else replace(problem, severity="warning")
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def _about_the_file(rule: Rule, document: Document, today: date) -> Iterator[Note]:
+    expected = {test.expect for test in rule.tests}
+    if "alert" not in expected:
+        yield Note(("tests",), "no-firing-test", "no test shows an event that raises this rule")
+    if "nothing" not in expected:
+        yield Note(("tests",), "no-quiet-test", "no test shows an event that must not raise this rule")
+    for index, exception in enumerate(rule.unless):
+        if not exception.holds_on(today):
+            message = f"this exception expired on {exception.expires}; its owner is {exception.owner}"
+            yield Note(("unless", index, "expires"), "expired-exception", message)
+    if not _named_after(rule.id, document.file):
+        stem = rule.id.rsplit(".", 1)[-1]
+        yield Note(("id",), "file-name", f"the file of this rule should be called {stem}.yaml")
+
+
+def _named_after(rule_id: str, file: str) -> bool:
+    """Whether the file's name is the id, or the end of it: root/console_login.yaml of tencent.root.console_login."""
+    stem = Path(file).stem.replace(".", "_").replace("-", "_")
+    whole = rule_id.replace(".", "_")
+    return whole == stem or whole.endswith("_" + stem)
+
+
+def _about_exceptions(rule: Rule, prover: Prover) -> Iterator[Note]:
+    if not rule.unless or prover.never(rule.match.tree):
+        return
+    for index, exception in enumerate(rule.unless):
+        loc = ("unless", index, "match")
+        if prover.implies(rule.match.tree, exception.match.tree):
+            message = "this exception holds for every event that satisfies the rule: the rule is silent"
+            yield Note(loc, "exception-hides-all", message, "narrow it, or disable the rule", error=True)
+        elif not prover.never(exception.match.tree) and not prover.together(rule.match.tree, exception.match.tree):
+            message = "no event that satisfies the rule satisfies this exception: it excepts nothing"
+            yield Note(loc, "exception-never-applies", message)
+
+
+def _about_lists(examined: Examined) -> Iterator[Problem]:
+    asked: set[str] = set()
+    of_events: dict[str, set[str]] = {}  # list -> kinds whose events' names are looked up in it
+    for rule in examined.rules:
+        for expression in _all_parsed(rule):
+            asked |= expression.uses()
+            for name in events.lists_of_events(expression.tree):
+                of_events.setdefault(name, set()).add(rule.kind)
+    broken = any(problem.severity == "error" for problem in examined.problems)
+    for name, document in examined.lists.items():
+        notes = list(_about_events(document, sorted(of_events.get(name, ()))))
+        if name not in asked and not broken:  # a rule that could not be read may ask it
+            notes.append(Note(("name",), "unused-list", f"no rule asks the list '{name}'"))
+        yield from _problems(document, notes, frozenset())
+
+
+def _about_events(document: Document, kinds: Iterable[str]) -> Iterator[Note]:
+    """The values of a list of events that no service is known to have."""
+    for kind in kinds:
+        known = catalogue(kind)
+        if known is None:
+            continue
+        for index, value in enumerate(document.data.get("values", ())):
+            for unknown, near in events.unknown_values([value], known):
+                message = f"no event is known to be called '{unknown}'"
+                hint = f"did you mean '{near}'?" if near else None
+                yield Note(("values", index), "unknown-event", message, hint)
+
+
+def _all_parsed(rule: Rule) -> Iterator[Expression]:
+    yield from _parsed(rule)
+    for template in (rule.title, *rule.prose.values()):
+        yield from (expression for expression, _ in template.expressions())
+
+
+# --- expressions ------------------------------------------------------------------------------------------------------
+
+
+def _about_expressions(rule: Rule, document: Document, prover: Prover) -> Iterator[Note]:
+    known = catalogue(rule.kind)
+    for loc, offset, expression in _expressions(rule, document):
+        tree, text = expression.tree, expression.text
+        found = findings(tree, text, prover.schema)
+        if known is not None:
+            found += events.findings(tree, known, rule.match.lists)
+        if _is_condition(loc) and not any(finding.error for finding in found):  # what else is so may follow from that
+            found += _proven(loc, tree, text, prover, watches_all=isinstance(rule.memory, Silent | FirstSeen))
+        for finding in found:
+            yield _note(loc, offset, finding)
+
+
+def _note(loc: Loc, offset: int, finding: Finding) -> Note:
+    return Note(loc, finding.code, finding.message, finding.suggestion, finding.error, offset + finding.offset)
+
+
+def _proven(loc: Loc, tree: Node, text: str, prover: Prover, *, watches_all: bool) -> Iterator[Finding]:
+    """What is proven; *watches_all*: the rule may mean every event, as one that waits for silence does."""
+    if watches_all and prover.always(tree):
+        return
+    yield from conditions.truths_of_unknown(tree, text, prover)
+    settled = False
+    for finding in conditions.truths(tree, text, prover):
+        settled = settled or finding.offset == tree.get("start", 0)
+        yield finding
+    if settled:
+        return
+    yield from conditions.nulls(tree, prover)
+    if loc == ("match",):
+        yield from conditions.cost(tree, text, prover)
+
+
+def _is_condition(loc: Loc) -> bool:
+    return loc[-1] in {"match", "absent"}
+
+
+def _expressions(rule: Rule, document: Document) -> Iterator[tuple[Loc, int, Expression]]:
+    """Every expression of a rule that is read against a whole event: where it stands, and from which offset."""
+    known: dict[str, Expression] = {expression.text: expression for expression in _parsed(rule)}
+    for loc, text in expression_texts(document.data):
+        if text in known:
+            yield loc, 0, known[text]
+    templates = {"title": rule.title, **rule.prose}
+    for name, template in templates.items():
+        for expression, offset in template.expressions():
+            yield (name,), offset, expression
+
+
+def _parsed(rule: Rule) -> Iterator[Expression]:
+    yield rule.match
+    yield from (exception.match for exception in rule.unless)
+    yield from rule.group_by
+    memory: Any = rule.memory
+    yield from (step.match for step in getattr(memory, "steps", ()))
+    yield from getattr(memory, "values", ())
+    if (distinct := getattr(memory, "distinct", None)) is not None:
+        yield distinct

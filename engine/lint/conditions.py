@@ -1,0 +1,225 @@
+"""What can be proven about one condition: that it never or always holds, that null makes it true, that it is costly."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.expression import Node, children, excerpt, part
+from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts, literal_side, texts_of
+from engine.lint.reading import Finding
+from engine.lint.terms import SHARES, key, path_of, reads_event, subjects
+
+_COSTLY_HINT = "say which events it is about, by eventName or in_list(eventName, …), beside every ||"
+
+
+def truths_of_unknown(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
+    """
+    As `truths`, for conditions on fields that no event is known to have, taken to be absent: a typo behind "!" or "!=".
+    """
+    unknown = {path for path in paths_read(tree) or () if not prover.schema.may_hold(path)}
+    if not unknown:
+        return
+    names = " and ".join(sorted(unknown))
+    absent = Prover(prover.schema.without(unknown), prover.lists)
+    for finding in truths(tree, text, absent):
+        if finding.code == "always-holds":
+            message = f"{finding.message}: {names} is in no event that is known, and null is not what it must not be"
+            yield Finding(finding.offset, finding.code, message, "is the name right?", error=False)
+
+
+def truths(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
+    """The condition, or parts of it, that no event or every event satisfies."""
+    if prover.never(tree):
+        yield Finding(tree.get("start", 0), "never-holds", _never(tree, text, prover))
+        return
+    if prover.always(tree):
+        yield Finding(tree.get("start", 0), "always-holds", "every event satisfies this", error=False)
+        return
+    yield from _parts(tree, text, prover, tree.get("start", 0))
+
+
+def _parts(node: Node, text: str, prover: Prover, offset: int) -> Iterator[Finding]:
+    if node["type"] not in {"and_expression", "or_expression", "not_expression"}:
+        return
+    for child in children(node):
+        at = child.get("start", offset)
+        if not reads_event(child):
+            continue
+        said = excerpt(part(child, text), 60)
+        if prover.never(child):
+            yield Finding(at, "never-holds", f"no event satisfies this part: {said}", error=False)
+        elif prover.always(child):
+            yield Finding(at, "always-holds", f"every event satisfies this part: {said}", error=False)
+        else:
+            yield from _parts(child, text, prover, at)
+
+
+def _never(tree: Node, text: str, prover: Prover) -> str:
+    """Why no event satisfies *tree*, where there is one reason."""
+    try:
+        reasons = prover.conflicts(tree)
+    except TooMany:  # pragma: no cover - then nothing was proven
+        reasons = []
+    if not reasons:
+        return "no event satisfies this condition: it asks for something and for its opposite"
+    if len(reasons) != 1:
+        return "no event satisfies this condition"
+    claims = [_said(claim, text) for claim in reasons[0]]
+    if len(claims) == 1:
+        return f"no event satisfies this condition: {claims[0]} is impossible"
+    return f"no event satisfies this condition: {' and '.join(claims[:3])} exclude each other"
+
+
+def _said(claim: Claim, text: str) -> str:
+    said = excerpt(part(claim.atom, text), 60) if "start" in claim.atom else "a part of it"
+    return said if claim.outcome == "true" or "!=" in said else f"not {said}"
+
+
+# --- null -------------------------------------------------------------------------------------------------------------
+
+
+def nulls(tree: Node, prover: Prover) -> Iterator[Finding]:
+    """Comparisons of two fields that hold where both are absent, and make the condition hold there."""
+    pairs = [(node, start) for node, _, start in _at_root(tree, 0) if _compares_fields(node)]
+    if not pairs:
+        return
+    try:
+        worlds = prover.possible(tree)
+    except TooMany:
+        return
+    for node, start in pairs:
+        left, right = (_innermost(child) for child in node["children"])
+        if left is None or right is None or key(left) == key(right):
+            continue
+        if not _holds_of_nulls(node, left, right, prover):
+            continue
+        both = _absent(left, right)
+        if any(_allows(world, node, both, prover) for world in worlds):
+            first, second = path_of(left), path_of(right)
+            message = f"{first} and {second} may both be absent, and null equals null: this is true then, too"
+            hint = f"add {first} && before it"
+            yield Finding(start, "null-equality", message, hint, error=False)
+
+
+def _compares_fields(node: Node) -> bool:
+    return node["type"] == "comparator" and node["value"] == "eq" and all(map(reads_event, node["children"]))
+
+
+def _at_root(node: Node, offset: int) -> Iterator[tuple[Node, None, int]]:
+    """The parts of *node* that are read against the whole event, each with its place."""
+    offset = node.get("start", offset)
+    yield node, None, offset
+    if node["type"] in SHARES:
+        for child in children(node):
+            yield from _at_root(child, offset)
+
+
+def _innermost(node: Node) -> Node | None:
+    last = list(subjects(node))[-1]
+    return last if path_of(last) is not None else None
+
+
+def _holds_of_nulls(node: Node, left: Node, right: Node, prover: Prover) -> bool:
+    return prover.outcome_of(node, {key(left): None, key(right): None}) == "true"
+
+
+def _absent(*paths: Node) -> World:
+    null: Node = {"type": "literal", "value": None, "children": []}
+    atoms = [{"type": "comparator", "value": "eq", "children": [path, null]} for path in paths]
+    return {claim.name: claim for claim in (claim_of(atom, "true") for atom in atoms)}
+
+
+def _allows(world: World, node: Node, both: World, prover: Prover) -> bool:
+    claim = world.get(key(node))
+    if claim is None or claim.outcome != "true":
+        return False
+    return prover.agrees(world, both)
+
+
+# --- cost -------------------------------------------------------------------------------------------------------------
+
+
+def cost(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
+    """Why the events of this condition cannot be looked up, if they cannot: it is then decided for every event."""
+    for node, _, start in _at_root(tree, 0):
+        if node["type"] in {"current", "value_projection"} and not _below_path(node):
+            message = "this reads the whole event, so that nothing of it can be left undecoded"
+            yield Finding(start, "costly", message, "name the fields that it is about", error=False)
+            return
+    try:
+        worlds = prover.possible(tree)
+    except TooMany:
+        message = "this has more alternatives than an index can hold: it is decided for every event"
+        yield Finding(
+            tree.get("start", 0), "costly", message, "make a list of the values, and ask in_list", error=False
+        )
+        return
+    for world in worlds:
+        if any(_can_be_looked_up(claim, prover) for claim in world.values()):
+            continue
+        said = " && ".join(_said(claim, text) for claim in list(world.values())[:2]) or "it"
+        message = f"no value of a field is necessary where {excerpt(said)} holds: this is decided for every event"
+        yield Finding(tree.get("start", 0), "costly", message, _COSTLY_HINT, error=False)
+        return
+
+
+def _below_path(node: Node) -> bool:
+    return node["type"] == "value_projection" and path_of(children(node)[0]) is not None
+
+
+def _can_be_looked_up(claim: Claim, prover: Prover) -> bool:
+    """Whether the claim names values, or the beginning, of one field: what an index can find events by."""
+    atom = claim.atom
+    path = path_of(list(subjects(atom))[-1])
+    if path is None:
+        return False
+    field = prover.schema.fields.get(path)
+    if path_of(atom) is not None:
+        return claim.outcome == "true" and field is not None and field.type == "boolean"
+    if field is not None and field.values and path in prover.schema.certain:
+        return True
+    if claim.outcome != "true":
+        return False
+    compared = literal_side(atom)
+    if compared is not None:
+        return bool(atom["value"] == "eq")
+    if atom["type"] != "function_expression":
+        return False
+    names_values = atom["value"] == "contains" and texts_of(atom["children"][0]) is not None
+    return names_values or atom["value"] in {"in_list", "in_cidr", "starts_with"}
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def event_names(tree: Node, prover: Prover) -> frozenset[str] | None:
+    """The case-folded names of the events that can satisfy *tree*; None where they may be any."""
+    name = key({"type": "field", "value": "eventName", "children": []})
+    found: set[str] = set()
+    try:
+        for world in prover.possible(tree):
+            names = folded_texts(name, world.values(), prover.lists)
+            if names is None:
+                return None
+            found |= names
+    except TooMany:
+        return None
+    return frozenset(found)
+
+
+def paths_read(tree: Node) -> frozenset[str] | None:
+    """The paths that *tree* reads of the event; None where it may read any."""
+    found: set[str] = set()
+    todo = [tree]
+    while todo:
+        node = todo.pop()
+        path = path_of(node)
+        if path is not None:
+            found.add(path)
+        elif node["type"] in SHARES:
+            todo += [child for child in children(node) if child["type"] != "expref"]
+        elif node["type"] in {"current", "identity"}:
+            return None
+        elif node["type"] not in {"literal", "expref"}:
+            todo += children(node)[:1]
+    return frozenset(found)

@@ -1,0 +1,203 @@
+"""
+Names of events in conditions and lists: those that no service is known to have, or that are known under other
+spellings too, which the condition leaves out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from engine.catalogue import Catalogue, stem
+from engine.expression import Lists, Node, children, walk
+from engine.lint.proof import literal_side, texts_of
+from engine.lint.reading import Finding
+from engine.lint.terms import path_of
+
+_NAME_PATHS: Final = frozenset({"eventName", "norm.action"})
+_SERVICE_PATHS: Final = frozenset({"norm.service", "resourceType"})
+_WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
+_SAME_VERB: Final = {"update": "modify"}  # the older API of CloudAudit updates what the newer one modifies
+_FEW: Final = 12  # a list of more names is a topic, not the spellings of one call
+
+
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A name that a condition tests for: as a whole, and whether small and capital letters count."""
+
+    name: str
+    offset: int
+    exact: bool  # eventName == 'X'
+    wanted: bool  # not under a "!" nor beside "!="
+    subject: str  # what is compared: "eventName", "lower(eventName)"
+
+
+def findings(tree: Node, known: Catalogue, lists: Lists) -> Iterator[Finding]:
+    """What is doubtful about the event names that an expression over a whole event tests for."""
+    named = list(_named(tree))
+    services = frozenset(_services(tree))
+    covered = {item.name.lower() for item in named}
+    for name in _lists_asked(tree):
+        covered |= lists.get(name, frozenset())
+    yield from _parts_of_names(tree, known)
+    for item in named:
+        if not item.name:
+            continue
+        if not known.knows(item.name):
+            yield _unknown(item, known, services)
+            continue
+        yield from _elsewhere(item, known, services)
+        if item.wanted:
+            yield from _left_out(item, known, lists, covered)
+
+
+def _parts_of_names(tree: Node, known: Catalogue) -> Iterator[Finding]:
+    """contains(eventName, 'ConsoleLogin'): the whole of a name as a part of one."""
+    for node, _, start in walk(tree):
+        if not _is_call(node, "contains"):
+            continue
+        first, second = node["children"]
+        subject, name = _subject(first), second.get("value")
+        if subject is not None and second["type"] == "literal" and isinstance(name, str) and known.knows(name):
+            message = f"'{name}' is the whole name of an event, and this asks for names that contain it"
+            yield Finding(start, "contains-equality", message, f"write {subject} == '{name}'", error=False)
+
+
+def unknown_values(values: Iterable[str], known: Catalogue) -> Iterator[tuple[str, str | None]]:
+    """The names in a list of events that no service is known to have, each with the nearest that one has."""
+    for value in values:
+        if not known.knows(value):
+            yield value, known.nearest(value)
+
+
+def lists_of_events(tree: Node) -> Iterator[str]:
+    """The lists that an expression looks the names of events up in."""
+    for node, _, _ in walk(tree):
+        if _is_call(node, "in_list") and _subject(node["children"][0]) is not None:
+            name = node["children"][1].get("value")
+            if isinstance(name, str):
+                yield name
+
+
+_lists_asked = lists_of_events
+
+
+def _unknown(item: _Named, known: Catalogue, services: frozenset[str]) -> Finding:
+    near = known.nearest(item.name, services)
+    where = f" of {', '.join(sorted(services))}" if services and near else ""
+    message = f"no event{where} is known to be called '{item.name}'"
+    if near is not None and not item.exact:
+        near = near.lower()
+    return Finding(item.offset, "unknown-event", message, f"did you mean '{near}'?" if near else None, error=False)
+
+
+def _elsewhere(item: _Named, known: Catalogue, services: frozenset[str]) -> Iterator[Finding]:
+    homes = known.homes[item.name.lower()]
+    if services and not services & homes and services <= known.services.keys():
+        message = f"'{item.name}' is an event of {', '.join(sorted(homes))}, not of {', '.join(sorted(services))}"
+        near = known.nearest(item.name, services)
+        yield Finding(item.offset, "unknown-event", message, f"did you mean '{near}'?" if near else None, error=False)
+
+
+def _left_out(item: _Named, known: Catalogue, lists: Lists, covered: set[str]) -> Iterator[Finding]:
+    same = known.spellings[item.name.lower()]
+    if item.exact and item.name not in same:
+        message = f"the event is known as {same[0]}: '{item.name}' differs in case, and == tells case apart"
+        yield Finding(item.offset, "event-spelling", message, f"write lower(eventName) == '{item.name.lower()}'", False)
+        return
+    if item.exact and len(same) > 1:
+        others = [name for name in same if name != item.name]
+        message = f"'{item.name}' is also recorded as {', '.join(others)}, which this leaves out"
+        yield Finding(item.offset, "event-spelling", message, f"write lower(eventName) == '{item.name.lower()}'", False)
+    names = {item.name, *same}
+    doubles = {double for name in names for double in known.doubles(name)}
+    missing = sorted(double for double in doubles if double.lower() not in covered)
+    home = _list_with(same[0], lists)
+    if home is not None and not lists[home] <= covered:
+        also = sorted(lists[home] - covered)
+        shown = ", ".join(also[:3]) + (", …" if len(also) > 3 else "")
+        message = f"'{item.name}' is one of the calls in the list '{home}'; this leaves out {shown}"
+        yield Finding(item.offset, "event-alias", message, f"write in_list(eventName, '{home}')", error=False)
+    elif missing:
+        every = ", ".join(f"'{name.lower()}'" for name in [item.name, *missing])
+        message = f"'{item.name}' is also known as {', '.join(missing)}, which this leaves out"
+        hint = f"write contains([{every}], lower(eventName)), or make a list of them"
+        yield Finding(item.offset, "event-alias", message, hint, error=False)
+
+
+def _list_with(name: str, lists: Lists) -> str | None:
+    """The smallest list that has this name and is called like it: that of the names of one call, not of a topic."""
+    homes = [
+        (len(values), home)
+        for home, values in lists.items()
+        if name.casefold() in values and 1 < len(values) <= _FEW and _called_like(home, name)
+    ]
+    return min(homes)[1] if homes else None
+
+
+def _called_like(home: str, name: str) -> bool:
+    """`create_access_key` is called like CreateApiKey: the same verb, and most of the words."""
+    words = [_SAME_VERB.get(word.lower(), word.lower()) for word in _WORD.findall(stem(name, lower=False))]
+    others = [_SAME_VERB.get(word, word) for word in home.lower().split("_")]
+    shared = set(words) & set(others)
+    return words[:1] == others[:1] and len(shared) >= 2 and 2 * len(shared) >= len(set(others))
+
+
+# --- where names stand ------------------------------------------------------------------------------------------------
+
+
+def _named(node: Node, offset: int = 0, *, wanted: bool = True) -> Iterator[_Named]:
+    offset = node.get("start", offset)
+    if node["type"] == "not_expression":
+        yield from _named(children(node)[0], offset, wanted=not wanted)
+        return
+    compared = literal_side(node)
+    if compared is not None and node["value"] in {"eq", "ne"} and isinstance(compared[1], str):
+        subject = _subject(compared[0])
+        if subject is not None:
+            literal = next(child for child in children(node) if child["type"] == "literal")
+            meant = wanted == (node["value"] == "eq")
+            yield _Named(compared[1], literal.get("start", offset), subject in _NAME_PATHS, meant, subject)
+        return
+    if _is_call(node, "contains"):
+        first, second = node["children"]
+        subject, texts = _subject(second), texts_of(first)
+        if subject is not None and texts is not None:
+            places = [child.get("start", offset) for child in children(first)] or [first.get("start", offset)]
+            for index, text in enumerate(texts):
+                place = places[min(index, len(places) - 1)]
+                yield _Named(text, place, subject in _NAME_PATHS, wanted, subject)
+            return
+    if node["type"] in {"and_expression", "or_expression"}:
+        for child in children(node):
+            yield from _named(child, offset, wanted=wanted)
+
+
+def _subject(node: Node) -> str | None:
+    """How *node* reads the event's name; None where it does not."""
+    path = path_of(node)
+    if path is not None:
+        return path if path in _NAME_PATHS else None
+    if node["type"] == "function_expression" and node["value"] == "lower":
+        inner = path_of(node["children"][0])
+        return f"lower({inner})" if inner in _NAME_PATHS else None
+    return None
+
+
+def _services(node: Node) -> Iterator[str]:
+    """The services that a condition asks for, where it names any at its top."""
+    if node["type"] == "and_expression":
+        for child in children(node):
+            yield from _services(child)
+    compared = literal_side(node)
+    if compared is not None and node["value"] == "eq" and isinstance(compared[1], str):
+        side = compared[0]
+        inner = side["children"][0] if _is_call(side, "lower", 1) else side
+        if path_of(inner) in _SERVICE_PATHS:
+            yield compared[1].lower()
+
+
+def _is_call(node: Node, name: str, arguments: int = 2) -> bool:
+    return node["type"] == "function_expression" and node["value"] == name and len(node["children"]) == arguments

@@ -1,0 +1,75 @@
+"""What the events of one kind hold, as far as it is documented, and as far as the decode makes sure of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, cast
+
+from engine.kinds import NORM_FIELDS, NORM_VALUES, Field, JsonType
+from engine.strict_yaml import nearest
+
+# Kinds whose decode gives every documented field its documented type, whatever the record held; CloudTrail's fields
+# keep the type that they came with, so nothing can be proven from what is documented about them.
+UNIFORM: Final = frozenset({"tencent.cloudaudit"})
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """
+    The documented fields of a kind, by path; *below* holds the paths that have fields of their own.
+
+    *certain* holds those whose type, closed values and presence the decode enforces: proofs rest on these alone.
+    """
+
+    fields: Mapping[str, Field]
+    below: frozenset[str]
+    certain: Mapping[str, Field] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, fields: Iterable[Field], *, uniform: bool = False) -> Schema:
+        """The schema of *fields* and `norm.*`; *uniform*: every field has its documented type in every event."""
+        known = {item.path: item for item in fields}
+        for path, kind in NORM_FIELDS.items():
+            known.setdefault(path, Field(path, cast("JsonType", kind), "", NORM_VALUES.get(path, ())))
+        below = {path.rsplit(".", depth)[0] for path in known for depth in range(1, path.count(".") + 1)}
+        certain = {path: replace(item, values=()) for path, item in known.items() if uniform}
+        certain |= {path: Field(path, "string", "", values, nullable=False) for path, values in NORM_VALUES.items()}
+        return cls(known, frozenset(below), certain)
+
+    def knows(self, path: str) -> bool:
+        return path in self.fields or path in self.below
+
+    def open(self, path: str) -> bool:
+        """Whether anything may stand below *path* (or below what it stands in)."""
+        known = self.fields.get(path)
+        return known is not None and (known.open or known.type in {"any", "array"})
+
+    def may_hold(self, path: str) -> bool:
+        """Whether an event is known that may have *path*: it is documented, or stands below something open."""
+        above = [path.rsplit(".", depth)[0] for depth in range(path.count(".") + 1)]
+        return (
+            self.knows(path)
+            or any(self.open(known) for known in above[1:])
+            or "object" in {known.type for known in map(self.fields.get, above[1:]) if known is not None}
+        )
+
+    def without(self, paths: Iterable[str]) -> Schema:
+        """The same with *paths* certain to be absent."""
+        null = {path: Field(path, cast("JsonType", "null"), "") for path in paths}
+        return replace(self, certain={**self.certain, **null})
+
+    def nearest(self, path: str) -> str | None:
+        """The known path that is most like *path*: first among its siblings, then anywhere."""
+        parent, _, name = path.rpartition(".")
+        siblings = [
+            known.rpartition(".")[2] for known in [*self.fields, *self.below] if known.rpartition(".")[0] == parent
+        ]
+        for known in siblings:
+            if known.lower() == name.lower():
+                return f"{parent}.{known}" if parent else known
+        if near := nearest(name, siblings, cutoff=0.75):
+            return f"{parent}.{near}" if parent else near
+        ends = {known: known.rpartition(".")[2] for known in self.fields}
+        same = [known for known, end in ends.items() if end.lower() == name.lower()]
+        return same[0] if len(same) == 1 else nearest(path, self.fields, cutoff=0.85)
