@@ -91,6 +91,27 @@ def faults() -> None:
         run()
 
 
+def stores() -> None:
+    from benchmarks.stores import report
+
+    for line in report():
+        click.echo(line)
+
+
+def scan() -> None:
+    from benchmarks.scan import run
+
+    for row in run(megabytes=20) if QUICK else run():
+        click.echo(str(row))
+
+
+def correlate() -> None:
+    from benchmarks.correlate import lines, run
+
+    for line in lines(run(windows=(10_000, 100_000)) if QUICK else run()):
+        click.echo(line)
+
+
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "start": start,
     "fetch": fetch,
@@ -98,6 +119,9 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
     "kills": kills,
     "engine": engine,
     "faults": faults,
+    "stores": stores,
+    "scan": scan,
+    "correlate": correlate,
 }
 
 

@@ -157,6 +157,11 @@ def _pool(jobs: int, rules: RuleSet, rule_paths: Sequence[str], redaction_key: b
             except OSError as error:  # as it breaks
                 raise BrokenProcessPool from error
 
+    with _interrupts_held():
+        for _ in range(
+            jobs
+        ):  # all processes start now: one that starts while another is killed can be waited for for ever
+            executor.submit(_ready)
     try:
         yield submit
     finally:
@@ -208,6 +213,10 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def _ready() -> None:
+    """The process has begun."""
 
 
 def _notice(piece: Piece) -> list[Noticed]:
