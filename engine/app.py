@@ -15,7 +15,7 @@ from pathlib import Path
 
 import click
 
-from engine import kinds, logs, packs, plugins
+from engine import exceptions, kinds, logs, packs, plugins
 from engine.canary import Canary
 from engine.delivery import Delivered, Delivery, Notifier, Outcome
 from engine.errors import ConfigurationError, Place, Problem
@@ -55,6 +55,7 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
         path = "" if is_postgres(settings.store) else store_path(settings.store)
         key = store.redaction_key()
         rules = cache.load(settings.rules)
+        store.exceptions_loaded(exceptions.keys(rules), time.time())
         watched = []
         for entry in settings.sources:
             source = plugins.source(entry.type).build(entry.name, loaded.source_settings[entry.name])
@@ -87,7 +88,7 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
             watched=watched,
             destinations=destinations,
             mutes=Mutes(store, rules.lists),
-            reload=lambda: _reloaded(reload() if reload else loaded, changes),
+            reload=lambda: _reloaded(reload() if reload else loaded, changes, store),
             rules_changed=changes.changed,
             upkeep=Upkeep(settings.retention.seen, settings.retention.history),
             metrics=metrics,
@@ -167,9 +168,10 @@ def store_path(url: str) -> str:
     return name if name.startswith((".", ":")) or not path.startswith("/") else f"/{name}"
 
 
-def _reloaded(loaded: Loaded, changes: RuleFiles) -> Policy:
+def _reloaded(loaded: Loaded, changes: RuleFiles, store: Store) -> Policy:
     changes.note()
     rules = cache.load(loaded.settings.rules)
+    store.exceptions_loaded(exceptions.keys(rules), time.time())
     return Policy(rules, loaded.routes(rules.lists))
 
 

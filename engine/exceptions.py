@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -38,6 +38,11 @@ def key(rule_id: str, exception: Exception_) -> str:
     """What makes an exception the same one after an edit of its reason or its end: its rule and its condition."""
     text = f"{rule_id}\0{' '.join(exception.match.text.split())}"
     return "E-" + hashlib.blake2b(text.encode(), digest_size=5).hexdigest()
+
+
+def keys(rules: Iterable[Rule]) -> dict[str, str]:
+    """The key of every exception of *rules* -> the id of its rule."""
+    return {key(rule.id, one): rule.id for rule in rules for one in rule.unless}
 
 
 def hide(hidden: Hidden | None, fields: Mapping[str, Any], at: float) -> tuple[Hidden, tuple[str, ...]]:

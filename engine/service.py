@@ -331,7 +331,7 @@ class Service:
             self.log.warning("escalated", delivery=failed.id, state=failed.state, to=name, reason=failed.reason)
         flown = care.canary is not None and care.canary.due(parts.store, now)
         if care.canary is not None:
-            if flown:
+            if flown and parts.store.hold_source("tocsin-canary", now, HOLD_SECONDS):  # one of several workers
                 care.canary.fly(parts.store, now)
             parts.metrics.canary.set(care.canary.age(parts.store, now, self._began))
         self.vigil.check(

@@ -188,7 +188,7 @@ class RuleFile(StrictModel):
     severity: Literal["info", "low", "medium", "high", "critical"]
     status: Literal["experimental", "stable", "deprecated"] = "experimental"
     kind: Annotated[Kind | None, Field(description="The kind of event; without it, the pack's.")] = None
-    description: Annotated[Text, Field(description="Why it matters; takes {JMESPath} fields.")]
+    description: Annotated[str, Field(description="Why it matters; takes {JMESPath} fields.", strict=True)] = ""
     match: Annotated[
         JMESPath | None,
         Field(description="JMESPath; the rule fires where it is true. Only a sequence can do without."),

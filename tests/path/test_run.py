@@ -99,7 +99,7 @@ def test_once_reads_tells_and_ends_and_a_second_time_has_nothing_to_say(run: Run
 
 
 def test_why_tells_what_became_of_an_event(run: Run) -> None:
-    event_id = str(list(intrusion(0, ACCOUNT))[0]["eventID"])
+    event_id = str(next(iter(intrusion(0, ACCOUNT)))["eventID"])
     run.tocsin("run", "--once", "-c", run.config)
 
     told = run.tocsin("why", event_id, "--store", run.store)
