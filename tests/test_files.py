@@ -377,3 +377,11 @@ def test_gzip_is_read_the_same_without_isal(tmp_path: Path, monkeypatch: pytest.
 
     assert [name for name, _ in read(path)[0]] == [name for name, _ in fast[0]]
     assert len(read(path)[1]) == len(fast[1]) == 1
+
+
+def test_a_file_that_begins_with_more_blank_lines_than_one_part_is_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b"\n" * (files.PART + 10) + b'{"eventID": "1", "eventName": "X", "eventTime": 1}\n')
+    assert [record.place for _, record in files.records([path], on_problem=lambda *_: None)] == [
+        f"{path}:{files.PART + 11}"
+    ]

@@ -397,7 +397,8 @@ class _Text:
         return not self._ended
 
     def _more(self) -> None:
-        self.fill(len(self.ahead) + 1 if self._prompt else 2 * len(self.ahead))
+        """Read on: twice as far, so that a long line costs little; at least a byte, also when all was taken."""
+        self.fill(len(self.ahead) + 1 if self._prompt else max(1, 2 * len(self.ahead)))
 
     def fill(self, wanted: int) -> bool:
         """Read ahead until there are *wanted* bytes, or the end. False when nothing is left."""
