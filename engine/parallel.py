@@ -142,6 +142,7 @@ def _in_order(pieces: Iterable[Piece], submit: Submit, most: int) -> Iterator[li
 
 @contextmanager
 def _pool(jobs: int, rules: RuleSet, rule_paths: Sequence[str], redaction_key: bytes) -> Iterator[Submit]:
+    others = set(multiprocessing.active_children())
     # Spawned, not forked: this process may have threads, and what they hold would be held for ever in a fork.
     executor = ProcessPoolExecutor(
         jobs,
@@ -164,6 +165,11 @@ def _pool(jobs: int, rules: RuleSet, rule_paths: Sequence[str], redaction_key: b
             executor.submit(_ready)
     try:
         yield submit
+    except WorkerError:
+        # The executor asks the other processes to end and waits; one that was starting may never hear it.
+        for process in set(multiprocessing.active_children()) - others:
+            process.kill()
+        raise
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 

@@ -188,7 +188,12 @@ def test_the_body_is_the_alert() -> None:
                     "time": 1660632204,
                     "mfa": False,
                 },
-                "matched": "eventName == 'ConsoleLogin' && norm.actor_type == 'root' && norm.outcome == 'ok'", 'reasons': [], 'notes': [], 'late_by': 0, 'retracts': '', "description": "The root account owns everything and is not meant for daily work.",
+                "matched": "eventName == 'ConsoleLogin' && norm.actor_type == 'root' && norm.outcome == 'ok'",
+                "reasons": [],
+                "notes": [],
+                "late_by": 0,
+                "retracts": "",
+                "description": "The root account owns everything and is not meant for daily work.",
                 "runbook": """\
 1. Ask the owner of the account.
 2. Look at what root did in the hour after.\
