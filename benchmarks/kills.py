@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -68,7 +68,10 @@ class Receiver:
         self._lock = threading.Lock()
 
     async def take(self, request: Request) -> Response:
-        body = json.loads(await request.body())
+        try:
+            body = json.loads(await request.body())
+        except ClientDisconnect:  # the sender was killed in the middle of it
+            return Response(status_code=400)
         delivery = request.headers["webhook-id"]
         with self._lock:
             self.by_id[delivery] += 1
