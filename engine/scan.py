@@ -10,6 +10,7 @@ is kept, with its raw record. Time ends with the newest event of the input: an a
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -41,6 +42,7 @@ class Scanned:
     excepted: int = 0
     faults: int = 0
     alerts: int = 0
+    held_back: Counter[tuple[str, str]] = field(default_factory=Counter)  # (rule, why) -> matches that are not told
 
 
 class Passed(NamedTuple):
@@ -121,6 +123,7 @@ class Scan:
             stream = self._stream(kind_name)
             stream.begin(oldest)
             stream.advance(newest)
+            self.seen.held_back.update(stream.held_back)
             for alert in stream.alerts.values():
                 yield self._out(alert)
 

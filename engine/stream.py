@@ -6,6 +6,7 @@ The service does the same over the store (`engine.pipeline`); both use `turn`, s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -16,6 +17,7 @@ from engine.correlate import (
     Joined,
     Key,
     Limits,
+    Noted,
     Raised,
     Retracted,
     Window,
@@ -27,6 +29,7 @@ from engine.correlate import (
     tell_story,
     turn,
 )
+from engine.correlate.novelty import LEARNING
 from engine.dedup import Told, merged, why
 from engine.event import Fields
 from engine.rule import Rule, RuleSet, Silent
@@ -57,6 +60,7 @@ class Stream:
     alerts: dict[str, Alert] = field(default_factory=dict)  # by id, in the order of their moments
     moments: dict[str, int] = field(default_factory=dict)  # alert id -> when it was true
     late: int = 0
+    held_back: Counter[tuple[str, str]] = field(default_factory=Counter)  # (rule, why) -> matches that are not told
     _too_late: list[Arrival] = field(default_factory=list)
     _told: dict[str, Told] = field(default_factory=dict)
     _names: dict[str, str] = field(default_factory=dict)  # a story's id -> the alert it became part of
@@ -115,6 +119,8 @@ class Stream:
                     self._join(outcome)
                 case Retracted():
                     self._retract(outcome)
+                case Noted(why=reason) if LEARNING in reason:
+                    self.held_back[rule.id, reason] += 1
         for key, changed in done.windows.items():
             if changed is None:
                 self.windows.pop(key, None)

@@ -90,6 +90,8 @@ def _scan(paths: Sequence[str], rule_paths: Sequence[str], form: str, jobs: int)
                 screen.alert(json_line(line(alert)) if form == "jsonl" else _text(alert))
     seen = scanner.seen
     broken = seen.quarantined + scanner.broken
+    for (rule_id, reason), times in seen.held_back.items():
+        click.echo(f"{rule_id}: {reason}; {times} matches are not told", err=True)
     click.echo(
         f"{seen.events} events ({seen.repeated} repeated), {len(rules)} rules, {seen.alerts} alerts of {seen.matches}"
         f" matches ({seen.excepted} excepted), {seen.faults} faults, {broken} undecodable records",

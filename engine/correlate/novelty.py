@@ -48,9 +48,12 @@ def raised(window: Window, hit: Hit, alert_id_of: AlertIdOf) -> Raised:
     return Raised(alert_id, window.group, kept.time, (kept,), hit, kept.time, kept.time)
 
 
+LEARNING = "the rule is learning until"
+
+
 def learning(until: int) -> str:
     """What is said of a match while the rule learns."""
-    return f"the rule is learning until {datetime.fromtimestamp(min(until, _LAST_SECOND), UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{LEARNING} {datetime.fromtimestamp(min(until, _LAST_SECOND), UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def late(over: int, learned: int, window: Window, hit: Hit, alert_id_of: AlertIdOf) -> Outcome:
