@@ -42,7 +42,7 @@ from engine.kinds.projection import (
     token_of_field,
 )
 from engine.kinds.redaction import TENCENT_ACCESS_KEY_IDS, Redactor
-from engine.kinds.uniform import (
+from engine.kinds.uniform import MAX_TIME, (
     ACCESS_KEY_ID,
     CODE,
     FLAG,
@@ -429,7 +429,8 @@ class TencentCloudAudit:
             reasons.append("it has no eventName")
         if time is None:
             reasons.append("it has no eventTime that can be read")
-            time = fields.get("@timestamp") or (fields.get("updateEsTime") or 0) // 10**7
+            seen = (fields.get("updateEsTime") or 0) // 10**7
+            time = fields.get("@timestamp") or min(max(seen, 0), MAX_TIME)
         event = Event(
             Identity(NAME, fields["norm"].get("account", ""), event_id),
             time=time,

@@ -5,7 +5,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from engine.event import Fields, Record
@@ -700,6 +700,8 @@ def test_decoding_any_json_never_raises(value: Any) -> None:
     st.booleans(),
 )
 @settings(max_examples=200)
+@example(fields={"eventID": "1", "updateEsTime": -1}, wrapped=False)
+@example(fields={"eventID": "1", "updateEsTime": 10**30}, wrapped=True)
 def test_decoding_any_values_of_known_fields_never_raises(fields: dict[str, Any], wrapped: bool) -> None:
     assert_total(json.dumps(outer(fields) if wrapped else fields).encode())
 
