@@ -42,12 +42,13 @@ from engine.kinds.projection import (
     token_of_field,
 )
 from engine.kinds.redaction import TENCENT_ACCESS_KEY_IDS, Redactor
-from engine.kinds.uniform import MAX_TIME, (
+from engine.kinds.uniform import (
     ACCESS_KEY_ID,
     CODE,
     FLAG,
     INTEGER,
     KNOWN_FLAG,
+    MAX_TIME,
     OBJECT,
     OPEN,
     OPEN_LIST,
