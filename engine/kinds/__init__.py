@@ -95,8 +95,8 @@ class Schema:
     costs: Mapping[str, int]  # of the first name of a path, or of a whole path: 0 is cheap
     token: Callable[[str], Callable[[Any], Any] | None] = lambda _: None
     """
-    For a path, a quick function of a view: where it gives a text that is not empty, that text, as the record has it,
-    determines the path's value. It may raise AttributeError; whatever else it gives says nothing.
+    For a path, a quick function of a view: where it gives a text that is not empty, an integer, or a tuple of texts and
+    integers, what it gives determines the path's value. It may raise AttributeError; whatever else it gives (true, an empty text) says nothing.
     """
 
     def cost(self, path: str) -> int:

@@ -674,8 +674,32 @@ _SESSION: Final = f"{_IDENTITY}sessionContext{SEPARATOR}"
 _NORM_SAME: Final = {"action": "eventName", "region": "eventRegion", "time": "eventTime", "mfa": f"{_SESSION}mfa"}
 
 
+def _outcome_token(view: Any) -> Any:
+    """The two error codes as they are written, where both are."""
+    inner = view.inner
+    pair = error, api_error = inner.f_errorCode, inner.f_apiErrorCode
+    if error.__class__ in _TEXTUAL and api_error.__class__ in _TEXTUAL and error != "":
+        return pair
+    return None
+
+
+def _actor_type_token(view: Any) -> Any:
+    """All that `_actor_type` looks at, where it is written as texts: the outer event has no say then."""
+    inner = view.inner
+    identity, platform = inner.f_userIdentity, inner.f_eventPlatform
+    if identity.__class__ is not dict or platform.__class__ is not str:
+        return None
+    get = identity.get
+    token = kind, principal, account, name = get("type"), get("principalId"), get("accountId"), get("userName")
+    if kind.__class__ is principal.__class__ is account.__class__ is name.__class__ is str and account and name:
+        return (platform, *token)
+    return None
+
+
 def _token(path: str) -> Callable[[Any], Any] | None:
     """Texts are read by themselves, but for empty ones, for which the outer event may speak; see Schema.token."""
+    if path in _NORM_TOKENS:
+        return _NORM_TOKENS[path]
     names = (_NORM_SAME.get(path.removeprefix(f"norm{SEPARATOR}"), path) if path.startswith("norm") else path).split(
         SEPARATOR
     )
@@ -686,6 +710,10 @@ def _token(path: str) -> Callable[[Any], Any] | None:
     return token_of_field("inner", names)
 
 
+_NORM_TOKENS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    f"norm{SEPARATOR}outcome": _outcome_token,
+    f"norm{SEPARATOR}actor_type": _actor_type_token,
+}
 _NORM_OF_TWO: Final = {"outcome": ("errorCode", "apiErrorCode"), "service": ("resourceType", "eventSource")}
 
 

@@ -27,6 +27,8 @@ _MAX_REMEMBERED: Final = 4096  # values per path, names
 _MAX_TEXT: Final = 512  # characters of a value that is remembered
 _MAX_MASKS: Final = 256  # signatures per group and path
 _ALL: Final = -1  # the signature that passes every test
+_UNKNOWN: Final[Any] = object()
+_TOKENS: Final = frozenset((str, int, tuple))  # not bool, nor float: True == 1 == 1.0 as keys
 
 
 class Index:
@@ -51,6 +53,8 @@ class Index:
         self._named: dict[str, list[int]] = {}
         self._groups: dict[str, _Group] = {}
         self._by_name: dict[Any, _Group | None] = {None: None}
+        self._name_token = token(name)
+        self._by_name_token: dict[str, _Group | None] = {}
         unnamed: list[int] = []
         for rule, conjunctions in enumerate(rules):
             for conjunction in conjunctions:
@@ -68,13 +72,26 @@ class Index:
 
     def candidates(self, view: View) -> list[int]:
         """The rules that *view* may match, or may break, in their order."""
-        name = view[self._name]
-        try:
-            group = self._by_name[name]
-        except (KeyError, TypeError):
-            if name.__class__ is not str:
-                return self._all
-            group = self._find(name)
+        group = name = None
+        if self._name_token is not None:
+            try:  # noqa: SIM105 as in _Group
+                name = self._name_token(view)
+            except AttributeError:
+                pass
+            if name.__class__ is str:
+                group = self._by_name_token.get(name, _UNKNOWN)
+        if name.__class__ is not str or group is _UNKNOWN:
+            token, name = name, view[self._name]
+            try:
+                group = self._by_name[name]
+            except (KeyError, TypeError):
+                if name.__class__ is not str:
+                    return self._all
+                group = self._find(name)
+            if token.__class__ is str and token and len(token) <= _MAX_TEXT:
+                if len(self._by_name_token) >= _MAX_REMEMBERED:
+                    self._by_name_token.clear()
+                self._by_name_token[token] = group
         found: list[int] = []
         if group is not None:
             group.collect(view, found)
@@ -110,7 +127,7 @@ class _Signatures:
     def __init__(self, path: str, token: Token | None) -> None:
         self.path = path
         self.token = token
-        self.by_token: dict[str, int] = {}
+        self.by_token: dict[Any, int] = {}
         self._bits: dict[str, tuple[int, Test]] = {}
         self._questions: _Questions | None = None
         self._prunes: float | None = None  # asked for when every rule has been read
@@ -245,7 +262,7 @@ class _Group:
                         token = step.token(view)
                     except AttributeError:
                         pass  # not projected yet, or decoded otherwise
-                    if token.__class__ is str:
+                    if token.__class__ in _TOKENS:
                         signature = step.by_token.get(token)
                 if signature is None:
                     signature = step.signature(view, token)
@@ -279,7 +296,7 @@ class _Step:
     def signature(self, view: View, token: Any) -> int:
         """The signature of the path's value, kept for when the same *token* comes again."""
         signature = self._signatures.of(view[self._signatures.path])
-        if token.__class__ is str and token and len(token) <= _MAX_TEXT:
+        if token.__class__ in _TOKENS and token != "" and _is_small(token):
             if len(self.by_token) >= _MAX_REMEMBERED:
                 self.by_token.clear()
             self.by_token[token] = signature
@@ -294,6 +311,15 @@ class _Step:
             self.masks = {}
         self.masks[signature] = mask
         return mask
+
+
+def _is_small(token: Any) -> bool:
+    """Whether *token* may be remembered: what events hold is of any size."""
+    if token.__class__ is str:
+        return len(token) <= _MAX_TEXT
+    if token.__class__ is int:
+        return bool(token.bit_length() <= _MAX_TEXT)
+    return all(map(_is_small, token))
 
 
 def depth(path: str) -> int:
