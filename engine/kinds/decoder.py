@@ -67,12 +67,10 @@ def check_size_and_depth(text: bytes | str) -> None:
     if len(text) > MAX_BYTES:
         raise DecodeError(f"larger than {MAX_BYTES // 1024 // 1024} MB ({len(text):,} bytes)")
     # Depth cannot exceed the number of opening brackets: nearly every record is settled by counting. CPython counts
-    # single characters one by one but replaces them by memchr: four times as fast, where they are few.
-    if isinstance(text, bytes):
-        if 2 * len(text) - len(text.replace(b"{", b"")) - len(text.replace(b"[", b"")) > MAX_DEPTH:
-            _check_depth(text.decode("latin-1"))
-    elif 2 * len(text) - len(text.replace("{", "")) - len(text.replace("[", "")) > MAX_DEPTH:
-        _check_depth(text)
+    # single characters one by one but replaces them, in bytes, by memchr: four times as fast, where they are few.
+    raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    if 2 * len(raw) - len(raw.replace(b"{", b"")) - len(raw.replace(b"[", b"")) > MAX_DEPTH:
+        _check_depth(raw.decode("latin-1"))
 
 
 def is_utf8(raw: bytes) -> bool:

@@ -386,9 +386,11 @@ class TencentCloudAudit:
             return None
         name, event_id, time, account = inner.f_eventName, inner.f_eventID, inner.f_eventTime, None
         if outer is not None:
-            name = outer.f_EventName if name in _BLANK else name
+            if not name or name is UNSET:
+                name = outer.f_EventName if name in _BLANK else name
             event_id = outer.f_EventId or event_id
-            time = outer.f_EventTime if time in _BLANK else time
+            if time.__class__ is not int:
+                time = outer.f_EventTime if time in _BLANK else time
             account = outer.f_AccountID
         if not account or account is UNSET:
             identity = inner.f_userIdentity
@@ -410,7 +412,8 @@ class TencentCloudAudit:
             shown = redacted(name)
             if len(name) <= _SHORT:
                 remember(self._names, name, shown)
-        identity = Identity(NAME, redacted(str(account)), redacted(event_id))
+        shown_account = str(account) if account.__class__ is int else redacted(account)  # digits hide nothing
+        identity = Identity(NAME, shown_account, redacted(event_id))
         view = _View(self, raw, outer, inner, text)
         return Event(identity, time=time, name=shown, raw=raw, decode=self.whole, view=view)
 
