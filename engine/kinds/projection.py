@@ -13,14 +13,16 @@ be hard to keep, it makes the full decode and looks there.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 import msgspec
 
+from engine.errors import DecodeError
 from engine.event import SEPARATOR, View, walked
-from engine.kinds.decoder import storable
-from engine.kinds.nested import MAX_NESTED_DEPTH, Nested, container
+from engine.kinds.decoder import check_size_and_depth, storable
+from engine.kinds.nested import MAX_NESTED_DEPTH, MAX_NESTED_TEXT, Nested, container
 from engine.kinds.redaction import PLAIN
 
 UNSET: Final = msgspec.UNSET
@@ -64,9 +66,49 @@ class Projection:
         return getattr(Projection({name: Any}).decode(text), wanted)
 
 
+    def member(self, holder: Any, slot: str, text: str, name: str) -> Any:
+        """
+        As `get`, of an object that is JSON in a *text* of a record: what `container(text)` has under *name*.
+
+        UNSET where it has none. Raises NotLean where the text must be opened as a whole to tell. *name* is without
+        U+FFFD. *slot* is None before the first call.
+        """
+        head = getattr(holder, slot)
+        if head is None and not _is_plain_object(text):
+            raise NotLean
+        try:
+            value = getattr(head, attribute(name), _NOT_PROJECTED)
+            if value is _NOT_PROJECTED:
+                value = self.get(holder, slot, text, name)
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):  # json may read it all the same
+            raise NotLean from None
+        kind = value.__class__
+        if kind is str:
+            return storable(value) if "\x00" in value else value
+        if (kind is dict or kind is list) and "u0000" in text:
+            raise NotLean
+        return value
+
+
+class NotLean(Exception):
+    """A text that a struct cannot be trusted to read as the full decode does."""
+
+
+def _is_plain_object(text: str) -> bool:
+    """Whether *text* is one JSON object within the limits, with nothing around it, if it is JSON at all."""
+    if text[:1] != "{" or text[-1:] != "}" or len(text) > MAX_NESTED_TEXT:
+        return False
+    try:
+        check_size_and_depth(text)
+    except DecodeError:
+        return False
+    return True
+
+
 _NOT_PROJECTED: Final = object()
 
 
+@lru_cache(maxsize=4096)
 def attribute(name: str) -> str:
     """The name of the struct's attribute for a field: fields may be called what Python cannot say."""
     return f"f_{name}" if name.isascii() and name.isidentifier() else "x_" + name.encode().hex()

@@ -29,6 +29,7 @@ from engine.kinds.projection import (
     UNSET,
     At,
     LazyView,
+    NotLean,
     Plan,
     Projection,
     attribute,
@@ -311,6 +312,8 @@ class TencentCloudAudit:
         """Each documented top-level field's way to its one type: what a view applies to the fields it decodes."""
         self.outer = Projection(_OUTER_HEAD)
         self.inner = Projection(_INNER_HEAD)
+        self.inside = {name: Projection({}) for name in (*_OPENED, "sessionContext")}
+        """Of the objects that are JSON in texts of the inner event, what rules read of them."""
         self.plans: dict[str, Plan] = {}
         self._names: dict[str, str] = {}  # event names as they may be shown; bounded, since callers choose them
 
@@ -487,7 +490,10 @@ NORM_READS: Final = (
 class _View(LazyView):
     """A record of CloudAudit by path. *outer* is None where the record is an inner event alone."""
 
-    __slots__ = ("identity", "inner", "opened", "outer", "session", "text")
+    __slots__ = (
+        "additionalEventData", "identity", "inner", "opened", "outer", "requestParameters", "responseElements",
+        "session", "sessionContext", "text",
+    )  # fmt: skip
 
     def __init__(self, kind: TencentCloudAudit, raw: bytes, outer: Any, inner: Any, text: str | bytes) -> None:
         self._whole = None
@@ -501,6 +507,11 @@ class _View(LazyView):
         self.identity: Any = UNSET
         self.session: Any = UNSET
         self.opened: Any = UNSET
+        # Structs of `kind.inside`, once something has been read of them.
+        self.sessionContext: Any = None
+        self.requestParameters: Any = None
+        self.responseElements: Any = None
+        self.additionalEventData: Any = None
 
     @property
     def whole(self) -> Fields:
@@ -635,21 +646,80 @@ def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
     if detail is None:
         return None
 
+    name = names[1]
+
     def session_plan(view: _View) -> Any:
+        raw = _session_member(view, name)
+        if raw is not UNSET:
+            return detail(raw)
         if view.session is UNSET:
             raw = read.raw(_identity(view))
             view.session = None if raw is None else member.raw(raw.get("sessionContext"))
-        return None if view.session is None else detail(view.session.get(names[1]))
+        return None if view.session is None else detail(view.session.get(name))
 
     return session_plan
+
+
+def _session_member(view: _View, name: str) -> Any:
+    """A member of the session as it is written, None where there is none; UNSET where that cannot be told from here."""
+    try:
+        identity = view.inner.f_userIdentity
+    except AttributeError:
+        return UNSET
+    if identity.__class__ is not dict:
+        return UNSET
+    text = identity.get("sessionContext")
+    if text is None or text == "":
+        return None
+    return UNSET if text.__class__ is not str else _inside(view, "sessionContext", text, name)
+
+
+def _inside(view: _View, field: str, text: str, name: str) -> Any:
+    """What the object that *text* is has under *name*, None where it has nothing; UNSET where that cannot be told so."""
+    try:
+        value = view.kind.inside[field].member(view, field, text, name)
+    except NotLean:
+        return UNSET
+    return None if value is UNSET else value
+
+
+def _session_token(name: str) -> Callable[[Any], Any]:
+    def token(view: Any) -> Any:
+        value = _session_member(view, name)
+        return _NOTHING_THERE if value is None else value
+
+    return token
+
+
+_NOTHING_THERE: Final = ()  # as a token
 
 
 def _opened_plan(top: str, names: list[str], nested: Nested) -> Plan:
     """A member of a field that is JSON in a text, such as requestParameters; the text is opened once per event."""
     field = _field_of(top)
-    first, plain = names[0], names[0].isascii() and names[0].replace("_", "").isalnum()
+    first, rest, plain = names[0], names[1:], names[0].isascii() and names[0].replace("_", "").isalnum()
+    slot = attribute(top)
+    known: dict[str, Any] = {}
 
     def plan(view: _View) -> Any:
+        text = getattr(view.inner, slot, None)
+        if text.__class__ is str and text != "":
+            # A name that does not occur in the text is not in the object: escapes and percent-encoding aside.
+            if plain and first not in text and text[0] == "{" and not ("\\" in text and "\\u" in text):
+                return None
+            value = _inside(view, top, text, first)
+            if value is not UNSET:
+                if value.__class__ is not str or rest:
+                    return opened_member(value, rest, nested, 3)
+                found = known.get(value, UNSET)
+                if found is UNSET:
+                    found = nested.opened(value, 3)
+                    if len(value) <= _SHORT:
+                        remember(known, value, found)
+                return found
+        return opened_otherwise(view)
+
+    def opened_otherwise(view: _View) -> Any:
         memo = view.opened
         if memo is UNSET:
             memo = view.opened = {}
@@ -674,6 +744,7 @@ def _opened_plan(top: str, names: list[str], nested: Nested) -> Plan:
 
 _IDENTITY: Final = f"userIdentity{SEPARATOR}"
 _SESSION: Final = f"{_IDENTITY}sessionContext{SEPARATOR}"
+_SESSION_NAMES: Final = ["userIdentity", "sessionContext"]
 _NORM_SAME: Final = {"action": "eventName", "region": "eventRegion", "time": "eventTime", "mfa": f"{_SESSION}mfa"}
 
 
@@ -708,6 +779,8 @@ def _token(path: str) -> Callable[[Any], Any] | None:
     )
     if names == ["norm", "service"]:
         names = ["resourceType"]
+    if len(names) == 3 and names[:2] == _SESSION_NAMES and "\ufffd" not in names[2]:
+        return _session_token(names[2])
     if names[0] in _OPENED or len(names) > 2 or (len(names) == 2 and names[0] != "userIdentity"):
         return None
     return token_of_field("inner", names)
