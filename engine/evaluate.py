@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import date
 
 from engine.alert import Fault, Match
 from engine.errors import DecodeError, EvaluationError
 from engine.event import Event
 from engine.expression import Expression
+from engine.matching import Matcher
 from engine.rule import Rule, RuleSet
 
 
@@ -23,7 +25,7 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     matcher, asked = rules.matcher(event.kind)
     matches: list[Match] = []
     faults: list[Fault] = []
-    for number in matcher.candidates(view):
+    for number in _candidates(matcher, event, len(asked), faults):
         rule = asked[number]
         try:
             if matcher.holds(number, view):
@@ -33,6 +35,17 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
         except Exception as error:  # noqa: BLE001 whatever one rule does, it is told, and the event's other rules go on
             faults.append(_fault(rule, event, "match", rule.match, error))
     return matches, faults
+
+
+def _candidates(matcher: Matcher, event: Event, number: int, faults: list[Fault]) -> Iterable[int]:
+    """The rules worth asking; all of them, and a Fault, when the index itself breaks: it may only ever save work."""
+    try:
+        return matcher.candidates(event.view)
+    except DecodeError:
+        raise
+    except Exception as error:  # noqa: BLE001 no event may be worth a page of others
+        faults.append(Fault("(index)", event.identity, f"the index broke on it: {type(error).__name__}"))
+        return range(number)
 
 
 def _excepted(rule: Rule, event: Event, today: date, faults: list[Fault]) -> int | None:

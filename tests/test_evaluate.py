@@ -11,6 +11,7 @@ from engine.errors import DecodeError, Place
 from engine.evaluate import evaluate
 from engine.event import Event, Fields, Identity
 from engine.expression import Expression, parse, parse_template
+from engine.matching import Matcher
 from engine.rule import Exception_, Rule, RuleSet, Severity, Status
 
 TODAY = date(2027, 1, 15)
@@ -116,3 +117,15 @@ def test_an_event_that_is_none_after_all_is_no_fault_of_a_rule() -> None:
 
     with pytest.raises(DecodeError):
         evaluate(RuleSet((a_rule("`true`"),)), event, TODAY)
+
+
+def test_an_index_that_breaks_on_an_event_rules_nothing_out_and_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(_matcher: Matcher, _view: object) -> list[int]:
+        raise ValueError("a defect of the index")
+
+    monkeypatch.setattr(Matcher, "candidates", breaks)
+
+    matches, faults = met(a_rule("a == 'x'"), a_rule("a == 'y'", rule_id="a.other"), a="x")
+
+    assert matches == [("a.rule", None)]
+    assert faults == [("(index)", "the index broke on it: ValueError")]

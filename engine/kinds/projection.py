@@ -65,7 +65,6 @@ class Projection:
             setattr(holder, slot, self.decode(text))
         return getattr(Projection({name: Any}).decode(text), wanted)
 
-
     def member(self, holder: Any, slot: str, text: str, name: str) -> Any:
         """
         As `get`, of an object that is JSON in a *text* of a record: what `container(text)` has under *name*.
