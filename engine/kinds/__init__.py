@@ -96,7 +96,8 @@ class Schema:
     token: Callable[[str], Callable[[Any], Any] | None] = lambda _: None
     """
     For a path, a quick function of a view: where it gives a text that is not empty, an integer, or a tuple of texts and
-    integers, what it gives determines the path's value. It may raise AttributeError; whatever else it gives (true, an empty text) says nothing.
+    integers, what it gives determines the path's value. It may raise AttributeError; whatever else it gives (true, an
+    empty text) says nothing.
     """
 
     def cost(self, path: str) -> int:

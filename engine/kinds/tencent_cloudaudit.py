@@ -675,7 +675,7 @@ def _session_member(view: _View, name: str) -> Any:
 
 
 def _inside(view: _View, field: str, text: str, name: str) -> Any:
-    """What the object that *text* is has under *name*, None where it has nothing; UNSET where that cannot be told so."""
+    """What the object that *text* is has under *name*: None where it has nothing, UNSET where that cannot be told."""
     try:
         value = view.kind.inside[field].member(view, field, text, name)
     except NotLean:
