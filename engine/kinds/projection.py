@@ -76,7 +76,7 @@ class Projection:
         if head is None and not _is_plain_object(text):
             raise NotLean
         try:
-            value = getattr(head, attribute(name), _NOT_PROJECTED)
+            value: Any = getattr(head, attribute(name), _NOT_PROJECTED)
             if value is _NOT_PROJECTED:
                 value = self.get(holder, slot, text, name)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):  # json may read it all the same

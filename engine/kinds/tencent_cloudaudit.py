@@ -415,7 +415,7 @@ class TencentCloudAudit:
             shown = redacted(name)
             if len(name) <= _SHORT:
                 remember(self._names, name, shown)
-        shown_account = str(account) if account.__class__ is int else redacted(account)  # digits hide nothing
+        shown_account = redacted(account) if isinstance(account, str) else str(account)  # digits hide nothing
         identity = Identity(NAME, shown_account, redacted(event_id))
         view = _View(self, raw, outer, inner, text)
         return Event(identity, time=time, name=shown, raw=raw, decode=self.whole, view=view)
