@@ -191,7 +191,12 @@ def state_directory() -> Path:
     """Where the store lies by default: systemd's STATE_DIRECTORY, else XDG's state folder."""
     if directory := os.environ.get("STATE_DIRECTORY"):
         return Path(directory.split(":")[0])
-    base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    try:
+        base = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
+    except RuntimeError:
+        message = "this user has no home folder to keep the store in"
+        hint = "say where: `store: sqlite:///var/lib/tocsin/tocsin.db`, or TOCSIN_STORE"
+        raise ConfigurationError([Problem(Place("store"), "no-home", message, suggestion=hint)]) from None
     return Path(base) / "tocsin"
 
 
@@ -199,7 +204,8 @@ def config_file() -> Path | None:
     """The configuration that is used when none is named: TOCSIN_CONFIG, ./tocsin.yaml, XDG's, /etc's; None if none."""
     if named := os.environ.get("TOCSIN_CONFIG"):
         return Path(named)
-    home = Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config")
+    # Not Path.home(): a user without a home has no configuration there, and that is no error.
+    home = Path(os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config"))  # noqa: PTH111
     candidates = (Path("tocsin.yaml"), home / "tocsin" / "tocsin.yaml", Path("/etc/tocsin/tocsin.yaml"))
     return next((path for path in candidates if path.is_file()), None)
 

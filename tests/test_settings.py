@@ -109,3 +109,20 @@ def test_a_route_may_ask_a_list_of_the_rules(tmp_path: Path) -> None:
     assert len(read(text, tmp_path).settings.routes) == 2
     wrong = GOOD.replace("severity == 'critical'", "in_list(event.eventName, 'create_acces_key')")
     assert any("create_acces_key" in fault for fault in faults(wrong, tmp_path))
+
+
+def test_a_user_without_a_home_is_told_to_say_where_the_store_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("HOME", "XDG_STATE_HOME", "STATE_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    path = tmp_path / "tocsin.yaml"
+    path.write_text("rules: [builtin:tencent]\n")
+
+    with pytest.raises(ConfigurationError, match="no home folder to keep the store in"):
+        load(path, environment={})
+    assert load(path, environment={"TOCSIN_STORE": "sqlite:///./t.db"}).settings.store == "sqlite:///./t.db"

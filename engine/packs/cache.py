@@ -42,7 +42,7 @@ _BELOW: Final = ("jmespath", "msgspec", "pydantic", "pyyaml")  # what decides ho
 
 
 def default_folder() -> Path:
-    """Where the cache is: $XDG_CACHE_HOME/tocsin (XDG Base Directory Specification 0.8)."""
+    """Where the cache is: $XDG_CACHE_HOME/tocsin (XDG Base Directory 0.8). RuntimeError without a home."""
     home = os.environ.get("XDG_CACHE_HOME", "")
     return (Path(home) if home.startswith("/") else Path.home() / ".cache") / "tocsin"
 
@@ -53,7 +53,10 @@ def load(paths: Sequence[str] = (), folder: Path | None = None) -> RuleSet:
 
     Raises ConfigurationError as that does; never for the cache's sake.
     """
-    folder = folder or default_folder()
+    try:
+        folder = folder or default_folder()
+    except RuntimeError:  # a user without a home has no cache
+        return load_files(paths)
     try:
         kept = folder / f"rules-{key(paths)}.bin"
     except OSError:
