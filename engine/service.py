@@ -444,6 +444,7 @@ class SourceWorker(threading.Thread):
         self.refused = False
         self.failing_since: float | None = None  # by the service's clock
         self._next = 0.0  # monotonic
+        self._was_covered = False  # since this process began
         self._next_coverage = 0.0  # monotonic: after the first look, which must not wait for it
 
     def health(self) -> SourceHealth:
@@ -507,7 +508,11 @@ class SourceWorker(threading.Thread):
         return self.service.parts.store.hold_source(self.watched.source.name, self.service.parts.clock(), lease)
 
     def check_coverage(self) -> None:
-        """Whether the source's write events are kept somewhere; told when they are not."""
+        """
+        Whether the source's write events are kept somewhere: logged and shown, and told when they no longer are.
+
+        An account that never had a tracking set would otherwise ring every hour for what its owner knows.
+        """
         self._next_coverage = time.monotonic() + COVERAGE_SECONDS
         service, name = self.service, self.watched.source.name
         try:
@@ -524,9 +529,10 @@ class SourceWorker(threading.Thread):
         if coverage.covered:
             service.log.info("write events are tracked", source=name, reason=coverage.reason)
             service.vigil.clear("not_tracked", name)
+            self._was_covered = True
         else:
             service.log.warning("WRITE EVENTS ARE NOT TRACKED", source=name, reason=coverage.reason)
-            service.vigil.hold("not_tracked", name, coverage.reason)
+            service.vigil.hold("not_tracked", name, coverage.reason, tell=self._was_covered)
 
     def _back_from_the_future(self) -> None:
         parts, watched = self.service.parts, self.watched

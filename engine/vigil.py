@@ -83,16 +83,17 @@ class Vigil:
 
     # --- what is wrong
 
-    def hold(self, name: str, about: str, detail: str) -> None:
+    def hold(self, name: str, about: str, detail: str, *, tell: bool = True) -> None:
         """
-        It is so now, and may have been: told when it begins, and again every hour while it lasts.
+        It is so now, and may have been: told when it begins, and again every hour while it lasts; or only shown.
 
         Raises StoreFatalError and StoreDamagedError, after which nothing may be written any more; `say` does too.
         """
         with self._lock:
             self._troubles[name, about] = Trouble(RULES[name], about, detail)
             self._metrics.trouble.labels(name, about).set(1)
-            self._tell(RULES[name], about, detail)
+            if tell:
+                self._tell(RULES[name], about, detail)
 
     def clear(self, name: str, about: str) -> None:
         """It is not, or no longer, so."""

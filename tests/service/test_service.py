@@ -282,7 +282,17 @@ def test_a_source_that_refuses_the_key_is_told_and_over_when_it_reads_again(hous
     assert house.service.unready() == []
 
 
-def test_a_source_that_is_not_tracked_is_told_and_does_not_make_the_service_unready(house: House) -> None:
+def test_a_source_that_was_never_tracked_is_shown_and_rings_nobody(house: House) -> None:
+    house.cloud.covered = Coverage(False, "there is no tracking set")
+    house.service.check_coverage()
+
+    assert metas(house.store) == []
+    assert house.service.notes() == ["Write events of source prod are not tracked: there is no tracking set"]
+
+
+def test_a_source_that_is_no_longer_tracked_is_told_and_does_not_make_the_service_unready(house: House) -> None:
+    house.cloud.covered = Coverage(True, "a tracking set delivers every write event")
+    house.service.check_coverage()
     house.cloud.covered = Coverage(False, "there is no tracking set")
     house.service.check_coverage()
 
