@@ -16,7 +16,6 @@ ids conflict with themselves, a claim carries a mark of its own, and an attempt'
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -49,6 +48,7 @@ from engine.store import (
     SourceState,
     Verdict,
 )
+from engine.store import rows as rows_
 from engine.store.postgres_link import Connection, Link, Parameters
 from engine.store.sqlite import SqliteStore
 from engine.store.windows import SqlWindows
@@ -58,22 +58,6 @@ CLOCKS_APART: Final = 30.0  # seconds; leases are a minute and more
 # Advisory locks are numbers; these are ours in a database that should be ours alone.
 _DECIDING: Final = 0x746F6373  # "tocs"
 _MIGRATING: Final = 0x746F636D
-_QUEUED = (
-    "id",
-    "alert_id",
-    "destination",
-    "state",
-    "attempts",
-    "due",
-    "created",
-    "updated",
-    "reason",
-    "receipt",
-    "escalated_from",
-    "cause",
-)
-_SELECT_QUEUED = f"SELECT o.{', o.'.join(_QUEUED)}, a.body FROM outbox o JOIN alerts a ON a.id = o.alert_id"
-_OPEN = "('queued', 'sending', 'retry', 'ambiguous')"
 
 
 def open_store(url: str) -> PostgresStore:
@@ -237,7 +221,7 @@ class PostgresStore:
         rows = self._rows(
             "SELECT min(CASE state WHEN 'sending' THEN greatest(lease, due) ELSE due END),"
             " (SELECT probe_at FROM breakers WHERE destination=%s) FROM outbox"
-            f" WHERE destination=%s AND state IN {_OPEN}",
+            f" WHERE destination=%s AND state IN {rows_.OPEN}",
             (destination, destination),
         )
         due, probe_at = rows[0]
@@ -279,7 +263,7 @@ class PostgresStore:
 
     def overdue(self, before: float, *, severity: Severity, limit: int = 100) -> list[Queued]:
         late = (
-            f"NOT o.escalated AND (o.state IN ('dead', 'refused') OR (o.state IN {_OPEN} AND (o.created<=%s"
+            f"NOT o.escalated AND (o.state IN ('dead', 'refused') OR (o.state IN {rows_.OPEN} AND (o.created<=%s"
             " OR o.destination IN (SELECT destination FROM breakers))))"
         )
         with self._deciding() as connection:
@@ -290,10 +274,10 @@ class PostgresStore:
                 (int(severity), before),
             )
             rows = connection.execute(
-                f"{_SELECT_QUEUED} WHERE a.severity>=%s AND {late} ORDER BY o.created, o.id LIMIT %s",
+                f"{rows_.SELECT_QUEUED} WHERE a.severity>=%s AND {late} ORDER BY o.created, o.id LIMIT %s",
                 (int(severity), before, limit),
             ).fetchall()
-        return [_queued(row) for row in rows]
+        return [rows_.queued(row) for row in rows]
 
     def requeue(self, delivery_id: str, at: float) -> bool:
         with self._link.transaction() as connection:
@@ -341,14 +325,14 @@ class PostgresStore:
             conditions.append("o.alert_id=%s")
             parameters.append(alert_id)
         rows = self._rows(
-            f"{_SELECT_QUEUED} WHERE {' AND '.join(conditions)} ORDER BY o.created DESC, o.id LIMIT %s",
+            f"{rows_.SELECT_QUEUED} WHERE {' AND '.join(conditions)} ORDER BY o.created DESC, o.id LIMIT %s",
             [*parameters, limit],
         )
-        return [_queued(row) for row in rows]
+        return [rows_.queued(row) for row in rows]
 
     def find_delivery(self, delivery_id: str) -> Queued | None:
-        rows = self._rows(f"{_SELECT_QUEUED} WHERE o.id=%s", (delivery_id,))
-        return _queued(rows[0]) if rows else None
+        rows = self._rows(f"{rows_.SELECT_QUEUED} WHERE o.id=%s", (delivery_id,))
+        return rows_.queued(rows[0]) if rows else None
 
     def attempts(self, delivery_id: str) -> list[Attempt]:
         rows = self._rows(
@@ -372,7 +356,7 @@ class PostgresStore:
         identities = [Identity(kind, account, event_id) for kind, account in self._rows(
             "SELECT kind, account FROM accounts ORDER BY digest"
         )]  # fmt: skip
-        keys = [_key(identity) for identity in identities]
+        keys = [rows_.key(identity) for identity in identities]
         at_of = dict(self._rows("SELECT id, at FROM seen WHERE id = ANY(%s::bytea[])", (keys,)))
         return [SeenEvent(identity, at_of[key]) for identity, key in zip(identities, keys, strict=True) if key in at_of]
 
@@ -436,7 +420,9 @@ class PostgresStore:
         return {name: (number, text) for name, number, text in self._rows(sql, (at,))}
 
     def waiting(self) -> Mapping[str, int]:
-        return dict(self._rows(f"SELECT destination, count(*) FROM outbox WHERE state IN {_OPEN} GROUP BY destination"))
+        return dict(
+            self._rows(f"SELECT destination, count(*) FROM outbox WHERE state IN {rows_.OPEN} GROUP BY destination")
+        )
 
     def last_raised(self, rule_id: str) -> float | None:
         return cast("float | None", self._rows("SELECT max(created) FROM alerts WHERE rule_id=%s", (rule_id,))[0][0])
@@ -450,7 +436,7 @@ class PostgresStore:
         return cast("float | None", rows[0][0])
 
     def deliveries_open(self) -> tuple[int, float | None]:
-        ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {_OPEN}")
+        ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {rows_.OPEN}")
         return number, oldest
 
     # --- exceptions
@@ -466,7 +452,7 @@ class PostgresStore:
 
     def exceptions(self) -> Mapping[str, tuple[float, Hidden | None]]:
         rows = self._rows("SELECT id, loaded, body FROM exceptions")
-        return {key: (loaded, _hidden(body)) for key, loaded, body in rows}
+        return {key: (loaded, rows_.hidden(body)) for key, loaded, body in rows}
 
     def accept_hidden(self, exception: str) -> bool:
         with self._deciding() as connection:
@@ -515,7 +501,7 @@ class PostgresStore:
             execute = connection.execute
             execute(
                 "UPDATE outbox SET due=due-(updated-%(now)s), lease=greatest(0, lease-(updated-%(now)s)),"
-                f" created=least(created, %(now)s), updated=%(now)s WHERE updated>%(now)s AND state IN {_OPEN}",
+                f" created=least(created, %(now)s), updated=%(now)s WHERE updated>%(now)s AND state IN {rows_.OPEN}",
                 {"now": now},
             )
             execute("UPDATE told SET at=%s WHERE at>%s", (now, now))
@@ -545,7 +531,7 @@ class PostgresStore:
             forgotten = delete("DELETE FROM verdicts WHERE at<%s", (history_before,)).rowcount
             delete("UPDATE ledger SET value=value-%s WHERE name='matches'", (forgotten,))
             delete("DELETE FROM told WHERE at<%s", (history_before,))
-            delete(f"DELETE FROM outbox WHERE updated<%s AND state NOT IN {_OPEN}", (history_before,))
+            delete(f"DELETE FROM outbox WHERE updated<%s AND state NOT IN {rows_.OPEN}", (history_before,))
             delete(
                 "DELETE FROM alerts WHERE created<%s"
                 " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = alerts.id)"
@@ -595,7 +581,7 @@ class PostgresTransaction(SqlWindows):
     def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
         first: dict[bytes, Event] = {}
         for event in events:
-            first.setdefault(_key(event.identity), event)
+            first.setdefault(rows_.key(event.identity), event)
         # Kept until its own time and ours are past, so that a future-dated event is not forgotten too soon.
         until = [int(min(max(event.time, at), at + FUTURE_SECONDS)) for event in first.values()]
         db = self._connection  # before we are alone: workers wait for each other only where their events are the same
@@ -610,7 +596,7 @@ class PostgresTransaction(SqlWindows):
         accounts = {(event.kind, event.account) for key, event in first.items() if key in fresh}
         if accounts:
             rows = sorted(
-                (_digest("\0".join(account).encode("utf-8", "surrogatepass")), *account) for account in accounts
+                (rows_.digest("\0".join(account).encode("utf-8", "surrogatepass")), *account) for account in accounts
             )
             db.cursor().executemany(
                 "INSERT INTO accounts (digest, kind, account) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING", rows
@@ -662,7 +648,7 @@ class PostgresTransaction(SqlWindows):
 
     def save_faults(self, faults: Iterable[Fault], at: float) -> None:
         rows = [
-            (_digest(f"{fault.rule_id}\0{fault.message}".encode("utf-8", "surrogatepass")),
+            (rows_.digest(f"{fault.rule_id}\0{fault.message}".encode("utf-8", "surrogatepass")),
              fault.rule_id, fault.message, fault.event.event_id, at, at)
             for fault in faults
         ]  # fmt: skip
@@ -675,7 +661,7 @@ class PostgresTransaction(SqlWindows):
         )
 
     def quarantine(self, source: str, items: Iterable[Quarantined], at: float) -> int:
-        rows = [(_digest(item.raw), source, item.kind, item.reason, item.place, item.raw, at) for item in items]
+        rows = [(rows_.digest(item.raw), source, item.kind, item.reason, item.place, item.raw, at) for item in items]
         return _many(
             self._db,
             "INSERT INTO quarantine (digest, source, kind, reason, place, raw, at)"
@@ -704,7 +690,7 @@ class PostgresTransaction(SqlWindows):
 
     def hidden(self, exception: str) -> Hidden | None:
         row = self._db.execute("SELECT body FROM exceptions WHERE id=%s", (exception,)).fetchone()
-        return _hidden(row[0]) if row else None
+        return rows_.hidden(row[0]) if row else None
 
     def save_hidden(self, exception: str, rule_id: str, hidden: Hidden, at: float) -> None:
         self._db.execute(
@@ -795,7 +781,7 @@ class _Claim:
                 return None
         row = connection.execute(
             "WITH due AS MATERIALIZED ("
-            f"  SELECT id FROM outbox WHERE destination=%s AND state IN {_OPEN} AND due<=%s"
+            f"  SELECT id FROM outbox WHERE destination=%s AND state IN {rows_.OPEN} AND due<=%s"
             "   AND (state != 'sending' OR lease<=%s) ORDER BY created, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
             " UPDATE outbox o SET ambiguous = o.ambiguous OR o.state = 'sending', state='sending', lease=%s, claim=%s,"
             " attempts=o.attempts+1, updated=%s FROM due, alerts a WHERE o.id = due.id AND a.id = o.alert_id"
@@ -842,23 +828,5 @@ def _many(connection: Connection, sql: str, rows: Sequence[Sequence[Any]]) -> in
     return cursor.rowcount
 
 
-def _hidden(body: bytes | None) -> Hidden | None:
-    return None if body is None else msgspec.json.decode(body, type=Hidden)
-
-
-def _key(identity: Identity) -> bytes:
-    return _digest("\0".join(identity).encode("utf-8", "surrogatepass"))
-
-
 def _line(identity: Identity, rule_id: str) -> bytes:
-    return _digest("\0".join((*identity, rule_id)).encode("utf-8", "surrogatepass"))
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def _queued(row: tuple[Any, ...]) -> Queued:
-    alert = alerts_.decode(row[-1])
-    named = dict(zip(_QUEUED, row, strict=False))
-    return Queued(**named, title=alert.title, severity=alert.severity.word)
+    return rows_.digest("\0".join((*identity, rule_id)).encode("utf-8", "surrogatepass"))

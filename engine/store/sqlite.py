@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import secrets
 import sqlite3
@@ -53,6 +52,7 @@ from engine.store import (
     SourceState,
     Verdict,
 )
+from engine.store import rows as rows_
 from engine.store.windows import SqlWindows
 
 BUSY_SECONDS = 30.0
@@ -60,22 +60,6 @@ REPLACED_MARK = "a damaged store was replaced"
 REPLACED_SECONDS = 86400.0  # for so long, what is queued may have been sent under the store that was lost
 CHECKED_BYTES = 256 * 2**20  # quick_check reads the whole file: a second or two for so much
 FUTURE_SECONDS = 90 * 86400.0  # no event can be asked for longer than this
-_QUEUED = (
-    "id",
-    "alert_id",
-    "destination",
-    "state",
-    "attempts",
-    "due",
-    "created",
-    "updated",
-    "reason",
-    "receipt",
-    "escalated_from",
-    "cause",
-)
-_SELECT_QUEUED = f"SELECT o.{', o.'.join(_QUEUED)}, a.body FROM outbox o JOIN alerts a ON a.id = o.alert_id"
-_OPEN = "('queued', 'sending', 'retry', 'ambiguous')"
 
 
 def open_store(path: str, *, hold: bool = False) -> SqliteStore:
@@ -238,7 +222,7 @@ class SqliteStore:
         rows = self._rows(
             "UPDATE outbox SET ambiguous = ambiguous OR state = 'sending', state='sending', lease=?,"
             " attempts=attempts+1, updated=? WHERE id = ("
-            f"  SELECT id FROM outbox WHERE destination=? AND state IN {_OPEN} AND due<=?"
+            f"  SELECT id FROM outbox WHERE destination=? AND state IN {rows_.OPEN} AND due<=?"
             "   AND (state != 'sending' OR lease<=?)"
             "   AND NOT EXISTS (SELECT 1 FROM breakers b WHERE b.destination=outbox.destination AND b.probe_at>?)"
             "  ORDER BY created, id LIMIT 1)"
@@ -292,7 +276,7 @@ class SqliteStore:
         rows = self._rows(
             "SELECT min(CASE state WHEN 'sending' THEN max(lease, due) ELSE due END),"
             " (SELECT probe_at FROM breakers WHERE destination=?) FROM outbox"
-            f" WHERE destination=? AND state IN {_OPEN}",
+            f" WHERE destination=? AND state IN {rows_.OPEN}",
             (destination, destination),
         )
         due, probe_at = rows[0]
@@ -339,7 +323,7 @@ class SqliteStore:
                 "SELECT o.id, json_extract(CAST(a.body AS TEXT), '$.severity') FROM ("
                 " SELECT id, alert_id FROM outbox WHERE state IN ('dead', 'refused') AND NOT escalated"
                 " UNION ALL"
-                f" SELECT id, alert_id FROM outbox WHERE state IN {_OPEN} AND NOT escalated"
+                f" SELECT id, alert_id FROM outbox WHERE state IN {rows_.OPEN} AND NOT escalated"
                 "  AND (created<=? OR destination IN (SELECT destination FROM breakers)) LIMIT 1000"
                 ") o JOIN alerts a ON a.id = o.alert_id",
                 (before,),
@@ -399,17 +383,17 @@ class SqliteStore:
             conditions.append("o.alert_id=?")
             parameters.append(alert_id)
         rows = self._rows(
-            f"{_SELECT_QUEUED} WHERE {' AND '.join(conditions)} ORDER BY o.created DESC, o.id LIMIT ?",
+            f"{rows_.SELECT_QUEUED} WHERE {' AND '.join(conditions)} ORDER BY o.created DESC, o.id LIMIT ?",
             [*parameters, limit],
         )
-        return [_queued(row) for row in rows]
+        return [rows_.queued(row) for row in rows]
 
     def find_delivery(self, delivery_id: str) -> Queued | None:
         rows = self._rows(
-            f"{_SELECT_QUEUED} WHERE o.id=?",
+            f"{rows_.SELECT_QUEUED} WHERE o.id=?",
             (delivery_id,),
         )
-        return _queued(rows[0]) if rows else None
+        return rows_.queued(rows[0]) if rows else None
 
     def attempts(self, delivery_id: str) -> list[Attempt]:
         rows = self._rows(
@@ -433,7 +417,7 @@ class SqliteStore:
         found = []
         for kind, account in self._rows("SELECT kind, account FROM accounts"):
             identity = Identity(kind, account, event_id)
-            rows = self._rows("SELECT at FROM seen WHERE id=?", (_key(identity),))
+            rows = self._rows("SELECT at FROM seen WHERE id=?", (rows_.key(identity),))
             found += [SeenEvent(identity, at) for (at,) in rows]
         return found
 
@@ -493,7 +477,7 @@ class SqliteStore:
         return {name: (number, text) for name, number, text, _ in rows}
 
     def waiting(self) -> Mapping[str, int]:
-        rows = self._rows(f"SELECT destination, count(*) FROM outbox WHERE state IN {_OPEN} GROUP BY destination")
+        rows = self._rows(f"SELECT destination, count(*) FROM outbox WHERE state IN {rows_.OPEN} GROUP BY destination")
         return {destination: number for destination, number in rows}  # noqa: C416 a row is no pair to the type checker
 
     def last_raised(self, rule_id: str) -> float | None:
@@ -508,7 +492,7 @@ class SqliteStore:
         return cast("float | None", rows[0][0])
 
     def deliveries_open(self) -> tuple[int, float | None]:
-        ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {_OPEN}")
+        ((number, oldest),) = self._rows(f"SELECT count(*), min(created) FROM outbox WHERE state IN {rows_.OPEN}")
         return number, oldest
 
     # --- exceptions
@@ -522,7 +506,7 @@ class SqliteStore:
 
     def exceptions(self) -> Mapping[str, tuple[float, Hidden | None]]:
         rows = self._rows("SELECT id, loaded, body FROM exceptions")
-        return {key: (loaded, _hidden(body)) for key, loaded, body in rows}
+        return {key: (loaded, rows_.hidden(body)) for key, loaded, body in rows}
 
     def accept_hidden(self, exception: str) -> bool:
         with self.transaction() as tx:
@@ -562,7 +546,8 @@ class SqliteStore:
         with self.transaction():
             execute = self.connection.execute
             execute(
-                f"UPDATE outbox SET due=due+?, created=created+?, lease=lease+? WHERE state IN {_OPEN}", (step,) * 3
+                f"UPDATE outbox SET due=due+?, created=created+?, lease=lease+? WHERE state IN {rows_.OPEN}",
+                (step,) * 3,
             )
             execute("UPDATE breakers SET probe_at=probe_at+?", (step,))
             execute("UPDATE told SET at=? WHERE at>?", (now, now))
@@ -595,7 +580,7 @@ class SqliteStore:
             forgotten = delete("DELETE FROM verdicts WHERE at<?", (history_before,)).rowcount
             delete("UPDATE ledger SET value=value-? WHERE name='matches'", (forgotten,))
             delete("DELETE FROM told WHERE at<?", (history_before,))
-            delete(f"DELETE FROM outbox WHERE updated<? AND state NOT IN {_OPEN}", (history_before,))
+            delete(f"DELETE FROM outbox WHERE updated<? AND state NOT IN {rows_.OPEN}", (history_before,))
             delete(
                 "DELETE FROM alerts WHERE created<?"
                 " AND NOT EXISTS (SELECT 1 FROM outbox o WHERE o.alert_id = alerts.id)"
@@ -653,7 +638,7 @@ class SqliteTransaction(SqlWindows):
             new = self._db.execute(
                 "INSERT INTO seen (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 # Kept until its own time and ours are past, so that a future-dated event is not forgotten too soon.
-                (_key(event.identity), int(min(max(event.time, at), at + FUTURE_SECONDS))),
+                (rows_.key(event.identity), int(min(max(event.time, at), at + FUTURE_SECONDS))),
             ).rowcount
             if new:
                 fresh.append(event)
@@ -719,7 +704,7 @@ class SqliteTransaction(SqlWindows):
             new += self._db.execute(
                 "INSERT INTO quarantine (digest, source, kind, reason, place, raw, at) VALUES (?, ?, ?, ?, ?, ?, ?)"
                 " ON CONFLICT (digest) DO NOTHING",
-                (_digest(item.raw), source, item.kind, item.reason, item.place, item.raw, at),
+                (rows_.digest(item.raw), source, item.kind, item.reason, item.place, item.raw, at),
             ).rowcount
         return new
 
@@ -742,7 +727,7 @@ class SqliteTransaction(SqlWindows):
 
     def hidden(self, exception: str) -> Hidden | None:
         row = self._db.execute("SELECT body FROM exceptions WHERE id=?", (exception,)).fetchone()
-        return _hidden(row[0]) if row else None
+        return rows_.hidden(row[0]) if row else None
 
     def save_hidden(self, exception: str, rule_id: str, hidden: Hidden, at: float) -> None:
         self._db.execute(
@@ -764,24 +749,6 @@ class SqliteTransaction(SqlWindows):
             " ON CONFLICT DO NOTHING",
             (delivery.id, delivery.attempt, at, state, reason, receipt),
         )
-
-
-def _hidden(body: bytes | None) -> Hidden | None:
-    return None if body is None else msgspec.json.decode(body, type=Hidden)
-
-
-def _key(identity: Identity) -> bytes:
-    return _digest("\0".join(identity).encode("utf-8", "surrogatepass"))
-
-
-def _digest(data: bytes) -> bytes:
-    return hashlib.blake2b(data, digest_size=16).digest()
-
-
-def _queued(row: tuple[Any, ...]) -> Queued:
-    alert = alerts_.decode(row[-1])
-    named = dict(zip(_QUEUED, row, strict=False))
-    return Queued(**named, title=alert.title, severity=alert.severity.word)
 
 
 def _statements(script: str) -> Iterator[str]:
