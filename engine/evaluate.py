@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 
 from engine.alert import Fault, Match
 from engine.errors import DecodeError, EvaluationError
 from engine.event import Event
 from engine.expression import Expression
-from engine.matching import Matcher
 from engine.rule import Rule, RuleSet
 
 
@@ -21,11 +19,18 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     on *today* (UTC). A rule that breaks is a Fault, and the others go on; a broken exception hides nothing, and is a
     Fault too. Raises DecodeError if the event's bytes turn out not to be one.
     """
-    view = event.view
-    matcher, asked = rules.matcher(event.kind)
-    matches: list[Match] = []
+    matcher, asked = rules.matcher(event.identity.kind)
     faults: list[Fault] = []
-    for number in _candidates(matcher, event, len(asked), faults):
+    view = event.view
+    try:
+        numbers = matcher.candidates(view)
+    except DecodeError:
+        raise
+    except Exception as error:  # noqa: BLE001 the index may only ever save work: all rules are asked, and it is told
+        faults.append(Fault("(index)", event.identity, f"the index broke on it: {type(error).__name__}"))
+        numbers = range(len(asked))
+    matches: list[Match] = []
+    for number in numbers:
         rule = asked[number]
         try:
             if matcher.holds(number, view):
@@ -37,18 +42,9 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     return matches, faults
 
 
-def _candidates(matcher: Matcher, event: Event, number: int, faults: list[Fault]) -> Iterable[int]:
-    """The rules worth asking; all of them, and a Fault, when the index itself breaks: it may only ever save work."""
-    try:
-        return matcher.candidates(event.view)
-    except DecodeError:
-        raise
-    except Exception as error:  # noqa: BLE001 no event may be worth a page of others
-        faults.append(Fault("(index)", event.identity, f"the index broke on it: {type(error).__name__}"))
-        return range(number)
-
-
 def _excepted(rule: Rule, event: Event, today: date, faults: list[Fault]) -> int | None:
+    if not rule.unless:
+        return None
     for index, exception in enumerate(rule.unless):
         if not exception.holds_on(today):
             continue

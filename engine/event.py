@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Final, NamedTuple
 
+from msgspec import Struct  # made for every record: a third of the time of a dataclass
+
 Fields = dict[str, Any]  # an event as a rule sees it: JSON types only, see docs/events.md
 SEPARATOR: Final = "\0"  # between the names of a path: no name in an event holds NUL
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(Struct, frozen=True):
     """One audit record as the source gave it: the bytes of one JSON object, not yet looked at."""
 
     raw: bytes
@@ -77,6 +78,10 @@ class View(dict[str, Any]):
         value = self[path] = walked(self.whole, path.split(SEPARATOR))
         return value
 
+    def shape(self, path: str) -> Any:
+        """As `view[path]`; of a list perhaps no more than how long it is: its items need not be what they are."""
+        return self[path]
+
     def get(self, name: str, _default: Any = None) -> Any:
         """The value of a field, for the interpreter, which asks mappings by `get` and gives no default."""
         return self[name]
@@ -99,7 +104,7 @@ def walked(value: Any, names: Iterable[str]) -> Any:
     return value
 
 
-class Event:
+class Event(Struct, eq=False):
     """
     An audit event: identity, time and name at once, everything else when asked.
 
@@ -108,25 +113,13 @@ class Event:
     *view* gives single values of it, without the rest.
     """
 
-    __slots__ = ("_decode", "_fields", "_view", "identity", "name", "raw", "time")
-
-    def __init__(
-        self,
-        identity: Identity,
-        *,
-        time: int,
-        name: str,
-        raw: bytes,
-        decode: Callable[[bytes], Fields],
-        view: View | None = None,
-    ) -> None:
-        self.identity = identity
-        self.time = time
-        self.name = name
-        self.raw = raw
-        self._decode = decode
-        self._fields: Fields | None = None
-        self._view = view
+    identity: Identity
+    time: int
+    name: str
+    raw: bytes
+    decode: Callable[[bytes], Fields]
+    lazy: View | None = None  # the view, where the kind has made one already
+    _fields: Fields | None = None
 
     @property
     def kind(self) -> str:
@@ -144,15 +137,15 @@ class Event:
     def fields(self) -> Fields:
         """The whole event. Raises DecodeError if the bytes turn out not to be one after all."""
         if self._fields is None:
-            self._fields = self._decode(self.raw) if self._view is None else self._view.whole
+            self._fields = self.decode(self.raw) if self.lazy is None else self.lazy.whole
         return self._fields
 
     @property
     def view(self) -> View:
         """The event by paths. Raises DecodeError as `fields` does, where there is no cheaper way to them."""
-        if self._view is None:
-            self._view = View(self.fields)
-        return self._view
+        if self.lazy is None:
+            self.lazy = View(self.fields)
+        return self.lazy
 
     def __repr__(self) -> str:  # never the raw bytes: they hold secrets
         return f"Event({self.kind}, {self.account}, {self.event_id}, {self.name}, {self.time})"

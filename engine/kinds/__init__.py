@@ -7,10 +7,13 @@ sees the same event wherever it came from. `kind("tencent.cloudaudit")` finds on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any, Literal, Protocol
+
+from msgspec import Struct
 
 from engine.event import SEPARATOR, Event, Fields, Quarantined, Record
 
@@ -49,8 +52,7 @@ class Field:
     source: str = ""  # where the fact comes from
 
 
-@dataclass(frozen=True, slots=True)
-class Decoded:
+class Decoded(Struct, frozen=True):
     """What became of one record: an event, a quarantined record, or both (part of it was readable)."""
 
     event: Event | None
@@ -86,6 +88,20 @@ MODULES: Mapping[str, str] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Token:
+    """
+    What stands for a path's value before it is read: quick to get, and equal where the values are.
+
+    *sources* are Python over the names in Schema.holders; they may raise AttributeError. *determines* says of what they
+    give, as many texts, integers, None or UNSET, whether it tells the value. Whatever else they give tells nothing.
+    """
+
+    sources: tuple[str, ...]
+    determines: Callable[..., bool]
+    reads: tuple[str, ...]  # paths: once a view has been asked for them, later ones are decoded with all that is needed
+
+
+@dataclass(frozen=True, slots=True)
 class Schema:
     """What the matcher may count on in events of a kind, and what it pays for looking."""
 
@@ -93,12 +109,18 @@ class Schema:
     name_path: str  # the path of the event's name
     aliases: Mapping[str, str]  # other paths that hold the same text
     costs: Mapping[str, int]  # of the first name of a path, or of a whole path: 0 is cheap
-    token: Callable[[str], Callable[[Any], Any] | None] = lambda _: None
-    """
-    For a path, a quick function of a view: where it gives a text that is not empty, an integer, or a tuple of texts and
-    integers, what it gives determines the path's value. It may raise AttributeError; whatever else it gives (true, an
-    empty text) says nothing.
-    """
+    token: Callable[[str], Token | None] = lambda _: None
+    holders: Mapping[str, str] = field(default_factory=dict)
+    """Names for the source of tokens, each with Python that gets it of a view `v`, or of those before it."""
+
+    def held(self, sources: Iterable[str], above: Iterable[str] = ()) -> list[str]:
+        """Lines of Python that set the holders which *sources* name, but for those that *above* had set already."""
+        lines: list[str] = []
+        for holder, text in reversed(list(self.holders.items())):
+            named = re.compile(rf"\b{holder}\b")
+            if any(map(named.search, (*sources, *lines))) and not any(map(named.search, above)):
+                lines.insert(0, f"{holder} = {text}")
+        return lines
 
     def cost(self, path: str) -> int:
         return self.costs.get(path, self.costs.get(path.partition(SEPARATOR)[0], 9))

@@ -20,8 +20,8 @@ import msgspec
 
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
-from engine.kinds import NORM_FIELDS, Decoded, Field, Schema
-from engine.kinds.decoder import check_size_and_depth, is_utf8, loads, without_bom
+from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
+from engine.kinds.decoder import check_size_and_depth, is_shallow, is_utf8, loads, without_bom
 from engine.kinds.nested import Nested
 from engine.kinds.projection import (
     UNSET,
@@ -34,7 +34,6 @@ from engine.kinds.projection import (
     plainly_named,
     remember,
     stored,
-    token_of_field,
 )
 from engine.kinds.redaction import Redactor
 from engine.kinds.uniform import AS_IS, Row, epoch, text_of
@@ -176,7 +175,8 @@ SCHEMA: Final = Schema(
         "errorCode": 0, "eventName": 0, "eventSource": 0, "awsRegion": 0, "userIdentity": 2, "norm": 3,
         f"norm{SEPARATOR}service": 1, "requestParameters": 4, "responseElements": 5, "additionalEventData": 4,
     },
-    token=lambda path: None if path.startswith("norm") else token_of_field("record", path.split(SEPARATOR)),
+    token=lambda path: _token(path),  # noqa: PLW0108 it stands further down
+    holders={"record": "v.record"},
 )  # fmt: skip
 
 
@@ -194,13 +194,13 @@ class AwsCloudTrail:
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
-        raw = without_bom(record.raw)
+        raw = record.raw
+        event = self._fast(raw)
+        if event is not None:
+            return Decoded(event)
         try:
+            raw = without_bom(raw)
             check_size_and_depth(raw)
-            if is_utf8(raw):
-                event = self._fast(raw)
-                if event is not None:
-                    return Decoded(event)
             return self._slow(raw, record)
         except DecodeError as error:
             return Decoded(None, self._nested.quarantined(NAME, record, str(error)))
@@ -234,7 +234,10 @@ class AwsCloudTrail:
 
     def _fast(self, raw: bytes) -> Event | None:
         """The event, where its identity has the usual types; None where somebody must look closer."""
+        if not is_shallow(raw):
+            return None
         try:
+            raw.decode()
             record = self.record.decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
@@ -250,14 +253,14 @@ class AwsCloudTrail:
             or "\x00" in name + event_id + account
         ):
             return None
-        redacted = self._nested.text
+        redacted = self._nested.identifier
         shown = self._names.get(name)
         if shown is None:
-            shown = redacted(name)
+            shown = self._nested.text(name)
             if len(name) <= _SHORT:
                 remember(self._names, name, shown)
         identity = Identity(NAME, redacted(account), redacted(event_id))
-        return Event(identity, time=time, name=shown, raw=raw, decode=self.whole, view=_View(self, raw, record))
+        return Event(identity, time, shown, raw, self.whole, _View(self, raw, record))
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
@@ -278,7 +281,7 @@ class AwsCloudTrail:
             name=norm.get("action", ""),
             raw=raw,
             decode=self.whole,
-            view=UniformView(fields),
+            lazy=UniformView(fields),
         )
         quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
         return Decoded(event, quarantined)
@@ -357,6 +360,52 @@ def _norm_plan(name: str) -> Plan:
         return None if value == "" else value
 
     return plan
+
+
+def _token(path: str) -> Token | None:
+    """See Schema.token. What is absent tells that it is; what stands beside a member may have a say in it."""
+    found = _NORM_TOKENS.get(path)
+    if found is not None:
+        return found
+    names = path.split(SEPARATOR)
+    if names[0] == "norm" or len(names) > 2 or not plainly_named(names, _ANY_KEY):
+        return None
+    if len(names) == 1:
+        return Token((f"record.{attribute(names[0])}",), _always, (path,))
+    return _member_token(*names) if names[1].isascii() and names[1].isidentifier() else None
+
+
+def _member_token(field: str, name: str) -> Token:
+    holder = f"record.{attribute(field)}"
+    return Token((f"({holder}.get({name!r}) if {holder}.__class__ is dict else None)",), _always, (field,))
+
+
+def _always(_value: Any) -> bool:
+    return True
+
+
+def _tells_outcome(error: Any, message: Any, source: Any) -> bool:
+    """An error does; else what else `_outcome` looks at, but for a sign-in, whose answer has a say."""
+    if error.__class__ is str and error:
+        return True
+    texts = (message.__class__ is str or message in _ABSENT) and (source.__class__ is str or source in _ABSENT)
+    return error in _BLANK and texts and source != "signin.amazonaws.com"
+
+
+_ABSENT: Final = (None, UNSET)
+_BLANK: Final = (None, "", UNSET)
+_ANY_KEY: Final = Nested(Redactor(b""))  # what is a secret's name does not depend on the key
+_NORM_TOKENS: Final[Mapping[str, Token]] = {
+    f"norm{SEPARATOR}action": Token(("record.f_eventName",), _always, ("eventName",)),
+    f"norm{SEPARATOR}region": Token(("record.f_awsRegion",), _always, ("awsRegion",)),
+    f"norm{SEPARATOR}service": Token(("record.f_eventSource",), _always, ("eventSource",)),
+    f"norm{SEPARATOR}actor_type": _member_token("userIdentity", "type"),
+    f"norm{SEPARATOR}outcome": Token(
+        ("record.f_errorCode", "(record.f_errorMessage if not record.f_errorCode else None)", "record.f_eventSource"),
+        _tells_outcome,
+        ("errorCode", "errorMessage", "eventSource"),
+    ),
+}
 
 
 def build(redaction_key: bytes) -> AwsCloudTrail:

@@ -20,6 +20,7 @@ from engine.errors import DecodeError
 
 MAX_BYTES: Final = 5 * 1024 * 1024  # of one record; the largest real one we know of is 0.3 MB
 MAX_DEPTH: Final = 200  # of arrays and objects in one JSON text; msgspec and json both give up near 1,000
+_SHORT: Final = 1000  # characters
 _MAX_DIGITS: Final = 4300  # CPython refuses to convert longer ones (sys.int_info.default_max_str_digits)
 
 _BOM: Final = b"\xef\xbb\xbf"
@@ -66,16 +67,23 @@ def check_size_and_depth(text: bytes | str) -> None:
     """Raises DecodeError when *text* is over the limits; one pass, no parsing."""
     if len(text) > MAX_BYTES:
         raise DecodeError(f"larger than {MAX_BYTES // 1024 // 1024} MB ({len(text):,} bytes)")
-    # Depth cannot exceed the number of opening brackets: nearly every record is settled by counting. CPython counts
-    # single characters one by one but replaces them, in bytes, by memchr: four times as fast, where they are few.
+    if text.__class__ is str and len(text) < _SHORT:
+        if len(text) > MAX_DEPTH and text.count("{") + text.count("[") > MAX_DEPTH:
+            _check_depth(text)
+        return
     raw = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
-    if 2 * len(raw) - len(raw.replace(b"{", b"")) - len(raw.replace(b"[", b"")) > MAX_DEPTH:
+    if not is_shallow(raw):
         _check_depth(raw.decode("latin-1"))
 
 
+def is_shallow(raw: bytes) -> bool:
+    """Whether *raw* is within the limits, by a quick look: small, and not too deep, for want of brackets."""
+    # CPython counts single characters one by one but replaces them by memchr: four times as fast where they are few.
+    size = len(raw)
+    return size <= MAX_BYTES and 2 * size - len(raw.replace(b"{", b"")) - len(raw.replace(b"[", b"")) <= MAX_DEPTH
+
+
 def is_utf8(raw: bytes) -> bool:
-    if raw.isascii():
-        return True
     try:
         raw.decode()
     except UnicodeDecodeError:

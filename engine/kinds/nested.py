@@ -16,10 +16,11 @@ from urllib.parse import quote, unquote
 from engine.errors import DecodeError
 from engine.event import Quarantined, Record
 from engine.kinds.decoder import MAX_DEPTH, dumps, loads
-from engine.kinds.redaction import ACCESS_KEY_ID, HOLDER, MAX_TEXT, PLAIN, SECRET, Redactor
+from engine.kinds.redaction import ACCESS_KEY_ID, HOLDER, MAX_TEXT, PLAIN, SECRET, SHORTEST, Redactor
 
 MAX_NESTED_DEPTH: Final = 32  # containers above a text that is still opened
 MAX_NESTED_TEXT: Final = 1024 * 1024  # characters of one text that is still opened
+_OF_UUIDS: Final = "0123456789abcdef-"
 _TOO_DEEP: Final = f"[left out: nested deeper than {MAX_DEPTH} levels]"
 _MAX_WRAPS: Final = 32  # "%257B" is "{" encoded twice
 _BEGINNINGS: Final = frozenset('{["% \t\r\n')
@@ -46,7 +47,13 @@ class Nested:
         if kind is list:
             if depth > MAX_DEPTH:
                 return _TOO_DEEP
-            return [self.opened(item, depth + 1) for item in value]
+            opened = self.opened
+            # Most lists are of short names, in which nothing can be hidden.
+            return [
+                item if item.__class__ is str and len(item) < SHORTEST and item[:1] not in _BEGINNINGS
+                else opened(item, depth + 1)
+                for item in value
+            ]  # fmt: skip
         return value
 
     def redacted(self, value: Any, depth: int = 1) -> Any:
@@ -74,6 +81,10 @@ class Nested:
         if redacted == inner and not has_duplicate_names(unwrapped(text) or ""):
             return text
         return quote(dumps(redacted)) if text.lstrip().startswith("%") else dumps(redacted)
+
+    def identifier(self, text: str) -> str:
+        """As `text`, for what is a UUID or a number nearly always: no secret is recognised that is made of these."""
+        return text if not text.strip(_OF_UUIDS) else self.text(text)
 
     def raw(self, raw: bytes) -> str:
         """A whole record as text, secrets replaced: JSON where it is JSON, else what it is."""

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -37,20 +36,20 @@ _PAIRED: Final = frozenset({"Value", "value", "ParameterValue", "parameterValue"
 class Projection:
     """A struct of the fields that have been asked for, and its decoder; grows, never shrinks."""
 
-    def __init__(self, always: dict[str, Any]) -> None:
-        """*always* are the fields that every event is asked for, with their types."""
+    def __init__(self, always: dict[str, Any], members: dict[str, dict[str, Any]] | None = None) -> None:
+        """
+        *always* are the fields that every event is asked for, with their types.
+
+        *members* are fields of which only some members are asked for: a record in which one is no object does not
+        decode. They grow too; `members` of a struct that has none are None or UNSET.
+        """
         self._fields: dict[str, Any] = dict(always)
+        self._members: dict[str, dict[str, Any]] = members or {}
         self._make()
 
     def _make(self) -> None:
-        names = list(self._fields)
-        struct = msgspec.defstruct(
-            "Projected",
-            [(attribute(name), self._fields[name], UNSET) for name in names],
-            rename={attribute(name): name for name in names},
-            gc=False,
-        )
-        self.decode: Callable[[bytes | str], Any] = msgspec.json.Decoder(struct).decode
+        objects = {name: _struct(fields) | None for name, fields in self._members.items()}
+        self.decode: Callable[[bytes | str], Any] = msgspec.json.Decoder(_struct({**self._fields, **objects})).decode
 
     def get(self, holder: Any, slot: str, text: bytes | str, name: str) -> Any:
         """The field *name* of the struct in *holder*'s *slot*, which was decoded from *text*; UNSET where absent."""
@@ -65,6 +64,24 @@ class Projection:
             setattr(holder, slot, self.decode(text))
         return getattr(Projection({name: Any}).decode(text), wanted)
 
+    def get_member(self, holder: Any, slot: str, text: bytes | str, field: str, name: str) -> Any:
+        """As `get`, of the member *name* of one of the *members*; UNSET where there is none."""
+        top, wanted = attribute(field), attribute(name)
+        for _ in range(3):
+            members = getattr(getattr(holder, slot), top)
+            if members is None or members is UNSET:
+                return UNSET
+            value = getattr(members, wanted, _NOT_PROJECTED)
+            if value is not _NOT_PROJECTED:
+                return value
+            known = self._members[field]
+            if name not in known and len(known) < _MAX_FIELDS:
+                self._members = {**self._members, field: {**known, name: Any}}
+                self._make()
+            setattr(holder, slot, self.decode(text))
+        alone = Projection({}, {field: {name: Any}}).decode(text)
+        return getattr(getattr(alone, top), wanted)
+
     def member(self, holder: Any, slot: str, text: str, name: str) -> Any:
         """
         As `get`, of an object that is JSON in a *text* of a record: what `container(text)` has under *name*.
@@ -73,9 +90,12 @@ class Projection:
         U+FFFD. *slot* is None before the first call.
         """
         head = getattr(holder, slot)
-        if head is None and not _is_plain_object(text):
-            raise NotLean
         try:
+            if head is None:
+                if not _is_plain_object(text):
+                    raise NotLean
+                head = self.decode(text)
+                setattr(holder, slot, head)
             value: Any = getattr(head, attribute(name), _NOT_PROJECTED)
             if value is _NOT_PROJECTED:
                 value = self.get(holder, slot, text, name)
@@ -107,6 +127,16 @@ def _is_plain_object(text: str) -> bool:
 _NOT_PROJECTED: Final = object()
 
 
+def _struct(fields: dict[str, Any]) -> Any:
+    names = list(fields)
+    return msgspec.defstruct(
+        "Projected",
+        [(attribute(name), fields[name], UNSET) for name in names],
+        rename={attribute(name): name for name in names},
+        gc=False,
+    )
+
+
 @lru_cache(maxsize=4096)
 def attribute(name: str) -> str:
     """The name of the struct's attribute for a field: fields may be called what Python cannot say."""
@@ -135,24 +165,6 @@ def stored(view: Any, value: Any) -> Any:
     return value
 
 
-def token_of_field(holder: str, names: list[str]) -> Callable[[Any], Any] | None:
-    """The text of a field of the struct in a view's slot *holder*, or of a member of such a field; see Schema.token."""
-    if any(name in _PAIRED or "\ufffd" in name for name in names):
-        return None  # what stands beside it, or a NUL, may have a say
-    slot = attribute(names[0])
-    if len(names) == 1:
-        return attrgetter(f"{holder}.{slot}")
-    if len(names) != 2:
-        return None
-    get, member = attrgetter(f"{holder}.{slot}"), names[1]
-
-    def token(view: Any) -> Any:
-        value = get(view)
-        return value.get(member) if value.__class__ is dict else None
-
-    return token
-
-
 class LazyView(View):
     """
     A View that reads paths by its kind's plans.
@@ -174,7 +186,15 @@ class LazyView(View):
             if len(kind.plans) >= MAX_PLANS:
                 kind.plans.clear()
             plan = kind.plans[path] = kind.plan(path)
-        value = self[path] = plan(self)
+        try:
+            value = plan(self)
+        except (
+            msgspec.MsgspecError,
+            UnicodeError,
+            RecursionError,
+        ):  # in a part that was skipped: json may read it
+            value = walked(self.whole, path.split(SEPARATOR))
+        self[path] = value
         return value
 
 

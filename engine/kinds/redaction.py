@@ -75,7 +75,7 @@ _HARMLESS: Final = frozenset(
     {"", "0", "1", "true", "false", "null", "****", "HIDDEN_DUE_TO_SECURITY_REASONS", "<sensitiveDataRemoved>"}
 )
 
-_SHORTEST: Final = 12  # no shape below is shorter
+SHORTEST: Final = 12  # no shape below is shorter
 _ACCESS_KEY_SHAPE: Final = re.compile(r"(?:AKID|IKID)[0-9A-Za-z]{13}[0-9A-Za-z_-]*")  # 36 long; temporary ones longer
 _PRIVATE_KEY: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY[A-Z ]{0,10}-----.*?(?:-----END [^-]*-----|\Z)", re.DOTALL
@@ -183,7 +183,7 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """*text* with the secrets in it replaced, recognised by their shape."""
-        if len(text) < _SHORTEST:
+        if len(text) < SHORTEST:
             return text
         # Each needle costs some 30 ns and settles nearly every text; the expressions behind them cost far more.
         if "KID" in text:

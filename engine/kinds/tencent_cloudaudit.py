@@ -15,14 +15,15 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Final
 
 import msgspec
 
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
-from engine.kinds import NORM_FIELDS, Decoded, Field, Schema
-from engine.kinds.decoder import check_size_and_depth, is_utf8, loads, storable, without_bom
+from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
+from engine.kinds.decoder import check_size_and_depth, is_shallow, is_utf8, loads, storable, without_bom
 from engine.kinds.nested import Nested, container
 from engine.kinds.projection import (
     OPENERS,
@@ -40,7 +41,6 @@ from engine.kinds.projection import (
     plainly_named,
     remember,
     stored,
-    token_of_field,
 )
 from engine.kinds.redaction import TENCENT_ACCESS_KEY_IDS, Redactor
 from engine.kinds.uniform import (
@@ -264,6 +264,8 @@ _OUTER_MARKS: Final = frozenset({"EventName", "EventId", "EventTime"})
 _NOT_BODY: Final = ("@timestamp", "updateEsTime")
 
 _ROW_TYPES: Final = {row.path: row.reader.type for row in ROWS if row.reader.type != "any"}
+_ROW_TYPES_BY_PATH: Final = {row.path.replace(".", SEPARATOR): row.reader.type for row in ROWS}
+_OBJECTS: Final = frozenset(path for path, kind in _ROW_TYPES_BY_PATH.items() if kind == "object")
 SCHEMA: Final = Schema(
     types={path.replace(".", SEPARATOR): kind for path, kind in {**_ROW_TYPES, **NORM_FIELDS}.items()},
     name_path="eventName",
@@ -275,6 +277,11 @@ SCHEMA: Final = Schema(
         "requestParameters": 7, "responseElements": 8, "additionalEventData": 7,
     },
     token=lambda path: _token(path),  # noqa: PLW0108 it stands further down
+    holders={
+        "inner": "v.inner",
+        "identity": "inner.f_userIdentity",
+        **{f"text_of_{name}": f"inner.f_{name} if inner.f_{name}.__class__ is str else '-'" for name in _OPENED},
+    },
 )  # fmt: skip
 
 # Error codes of a service that mean "you may not": the common codes of API 3.0 (tencentcloud.com 213/33281) and
@@ -283,19 +290,17 @@ _DENIED: Final = ("unauthorizedoperation", "authfailure", "accessdenied", "unaut
 _SERVICE_NETWORKS: Final = ("9.", "10.", "127.", "169.254.", "192.168.", *(f"172.{n}." for n in range(16, 32)))
 
 
-class _IdentityHead(msgspec.Struct, gc=False):
-    accountId: Any = None  # noqa: N815 CloudAudit's name
-
-
 # What every event is asked for: its identity. `Projection` adds what rules read.
 _OUTER_HEAD: Final = {
     "EventId": Any, "EventName": Any, "EventTime": Any, "AccountID": Any, "Username": Any, "SecretId": Any,
     "CloudAuditEvent": str | None,
 }  # fmt: skip
-_INNER_HEAD: Final = {"eventID": Any, "eventTime": Any, "eventName": Any, "userIdentity": Any}
+_INNER_HEAD: Final = {"eventID": Any, "eventTime": Any, "eventName": Any}
+_IDENTITY_HEAD: Final = {"userIdentity": {"accountId": Any}}
 _ABSENT: Final = (None, UNSET)
 _BLANK: Final = (None, "", UNSET)
 _TEXTUAL: Final = (str, int)
+_LIKELY: Final = 10**11  # epoch seconds; larger numbers are milliseconds
 _SHORT: Final = 128  # characters of a text that is remembered with what it is read as
 
 
@@ -311,7 +316,8 @@ class TencentCloudAudit:
         self.readers: Mapping[str, Callable[[Any], Any]] = readers(ROWS, self._nested)
         """Each documented top-level field's way to its one type: what a view applies to the fields it decodes."""
         self.outer = Projection(_OUTER_HEAD)
-        self.inner = Projection(_INNER_HEAD)
+        self.inner = Projection(_INNER_HEAD, _IDENTITY_HEAD)
+        self.identity = Projection({"userIdentity": Any})
         self.inside = {name: Projection({}) for name in (*_OPENED, "sessionContext")}
         """Of the objects that are JSON in texts of the inner event, what rules read of them."""
         self.plans: dict[str, Plan] = {}
@@ -319,13 +325,13 @@ class TencentCloudAudit:
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
-        raw = without_bom(record.raw)
+        raw = record.raw
+        event = self._fast(raw)
+        if event is not None:
+            return Decoded(event)
         try:
+            raw = without_bom(raw)
             check_size_and_depth(raw)
-            if is_utf8(raw):
-                event = self._fast(raw)
-                if event is not None:
-                    return Decoded(event)
             return self._slow(raw, record)
         except DecodeError as error:
             return Decoded(None, self._nested.quarantined(NAME, record, str(error)))
@@ -334,7 +340,7 @@ class TencentCloudAudit:
         """The fields of a hand-written, possibly partial event, inner or outer, through the same decode."""
         value = loads(json.dumps(sample, default=str))
         outer, inner, _ = _apart(value)
-        return self._fields(outer, inner)
+        return self.fields_of(outer, inner)
 
     def evidence(self, raw: bytes) -> str:
         """The raw record as text for people: valid JSON where it was, secrets replaced."""
@@ -375,17 +381,18 @@ class TencentCloudAudit:
 
     def _fast(self, raw: bytes) -> Event | None:
         """The event, where its identity has the usual types; None where somebody must look closer."""
+        if not is_shallow(raw):
+            return None
         try:
             outer = self.outer.decode(raw)
             text = outer.f_CloudAuditEvent
-            if text is None or text is UNSET:
+            if text.__class__ is not str:
                 if (outer.f_EventName, outer.f_EventId, outer.f_EventTime) != (UNSET, UNSET, UNSET):
                     return None
+                raw.decode()  # what is skipped is not looked at; of the outer event that is translations
                 outer, text = None, raw
-            else:
-                check_size_and_depth(text)
             inner = self.inner.decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, DecodeError):
+        except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
         name, event_id, time, account = inner.f_eventName, inner.f_eventID, inner.f_eventTime, None
         if outer is not None:
@@ -396,9 +403,9 @@ class TencentCloudAudit:
                 time = outer.f_EventTime if time in _BLANK else time
             account = outer.f_AccountID
         if not account or account is UNSET:
-            identity = inner.f_userIdentity
-            account = identity.get("accountId") if identity.__class__ is dict else None
-        time = epoch(time)
+            account = getattr(inner.f_userIdentity, "f_accountId", None)
+        if time.__class__ is not int or not 0 <= time < _LIKELY:
+            time = epoch(time)
         if (
             name.__class__ is not str
             or event_id.__class__ is not str
@@ -409,21 +416,21 @@ class TencentCloudAudit:
             return None
         if "\x00" in name or "\x00" in event_id or (account.__class__ is str and "\x00" in account):
             return None
-        redacted = self._nested.text  # these are shown; somebody may have called an API named like a key
+        redacted = self._nested.identifier  # these are shown; somebody may have called an API named like a key
         shown = self._names.get(name)
         if shown is None:
-            shown = redacted(name)
+            shown = self._nested.text(name)
             if len(name) <= _SHORT:
                 remember(self._names, name, shown)
         shown_account = redacted(account) if isinstance(account, str) else str(account)  # digits hide nothing
         identity = Identity(NAME, shown_account, redacted(event_id))
         view = _View(self, raw, outer, inner, text)
-        return Event(identity, time=time, name=shown, raw=raw, decode=self.whole, view=view)
+        return Event(identity, time, shown, raw, self.whole, view)
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
         outer, inner, reason = _apart(value)
-        fields = self._fields(outer, inner)
+        fields = self.fields_of(outer, inner)
         if not any(fields.get(name) for name in ("eventName", "eventID", "userIdentity")):
             raise DecodeError("no CloudAudit event: it has no eventName, no eventID and no userIdentity")
         outer_id = (outer or {}).get("EventId")
@@ -444,7 +451,7 @@ class TencentCloudAudit:
             name=fields.get("eventName") or "",
             raw=raw,
             decode=self.whole,
-            view=UniformView(fields),
+            lazy=UniformView(fields),
         )
         quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
         return Decoded(event, quarantined)
@@ -452,9 +459,10 @@ class TencentCloudAudit:
     def whole(self, raw: bytes) -> Fields:
         """All fields of a record. Raises DecodeError if it is none."""
         outer, inner, _ = _apart(loads(raw))
-        return self._fields(outer, inner)
+        return self.fields_of(outer, inner)
 
-    def _fields(self, outer: dict[str, Any] | None, inner: dict[str, Any] | None) -> Fields:
+    def fields_of(self, outer: dict[str, Any] | None, inner: dict[str, Any] | None) -> Fields:
+        """All fields of an event in its two parts, of which one may be missing."""
         inner = _joined(outer, inner)
         known = self.readers
         fields: Fields = {"errorCode": "0", "apiErrorCode": "0"}
@@ -487,38 +495,58 @@ NORM_READS: Final = (
 )  # fmt: skip
 
 
+_SHARED: Final = ("identity", "session", "opened")  # what several paths begin with, once it has been looked at
+
+
 class _View(LazyView):
-    """A record of CloudAudit by path. *outer* is None where the record is an inner event alone."""
+    """
+    A record of CloudAudit by path. *outer* is None where the record is an inner event alone.
+
+    The slots of _OPENED and sessionContext are structs of `kind.inside`, once something has been read of them.
+    """
 
     __slots__ = (
         "additionalEventData", "identity", "inner", "opened", "outer", "requestParameters", "responseElements",
         "session", "sessionContext", "text",
     )  # fmt: skip
 
+    identity: Any
+    session: Any
+    opened: Any
+
     def __init__(self, kind: TencentCloudAudit, raw: bytes, outer: Any, inner: Any, text: str | bytes) -> None:
-        self._whole = None
-        self.has_nul = None
         self.kind = kind
         self.raw = raw
         self.outer = outer
         self.inner = inner
         self.text = text
-        # What several paths begin with, once it has been looked at.
-        self.identity: Any = UNSET
-        self.session: Any = UNSET
-        self.opened: Any = UNSET
-        # Structs of `kind.inside`, once something has been read of them.
-        self.sessionContext: Any = None
-        self.requestParameters: Any = None
-        self.responseElements: Any = None
-        self.additionalEventData: Any = None
+
+    def __getattr__(self, slot: str) -> Any:
+        """Slots that are filled when something is read; made for every event, a view sets no more than it must."""
+        value = UNSET if slot in _SHARED else None
+        setattr(self, slot, value)
+        return value
 
     @property
     def whole(self) -> Fields:
         """All fields. Raises DecodeError if the bytes turn out not to be an event."""
         if self._whole is None:
-            self._whole = self.kind.whole(self.raw)
+            outer, inner, reason = _apart(loads(self.raw))
+            if reason is not None:  # such as depth that only escapes hid from the quick look
+                raise DecodeError(reason)
+            self._whole = self.kind.fields_of(outer, inner)
         return self._whole
+
+    def shape(self, path: str) -> Any:
+        """As `view[path]`, but that the items of a list are as they came."""
+        top, _, name = path.partition(SEPARATOR)
+        if path not in self and top in _OPENED and SEPARATOR not in name and _plainly(name):
+            text = getattr(self.inner, attribute(top), None)
+            if text.__class__ is str and text != "":
+                value = _inside(self, top, text, name)
+                if value.__class__ is list:
+                    return value
+        return self[path]
 
 
 def _field_of(name: str) -> Callable[[_View], Any]:
@@ -586,6 +614,7 @@ def _resource_plan(name: str, read: Read) -> Plan:
     return plan
 
 
+_TWIN_SLOTS: Final = {name: attribute(outer) for outer, name in _IDENTITY_TWINS.items()}
 _IDENTITY_SLOTS: Final = tuple((name, attribute(outer)) for outer, name in _IDENTITY_TWINS.items())
 
 
@@ -610,7 +639,23 @@ def _identity(view: _View) -> Any:
     return view.identity
 
 
-_raw_identity: Final = _field_of("userIdentity")
+def _raw_identity(view: _View) -> Any:
+    return stored(view, view.kind.identity.decode(view.text).f_userIdentity)
+
+
+def _identity_member(view: _View, name: str, slot: str, twin: str | None) -> Any:
+    """A member of `userIdentity` before it is read, or the outer event's twin of it; None where there is none."""
+    try:
+        value = getattr(view.inner.f_userIdentity, slot)
+    except AttributeError:
+        value = view.kind.inner.get_member(view, "inner", view.text, "userIdentity", name)
+    if value in _BLANK:
+        if twin is not None and view.outer is not None:
+            other = getattr(view.outer, twin)
+            if other is not UNSET and other is not None:
+                return stored(view, other)
+        return None if value is UNSET else value
+    return stored(view, value)
 
 
 def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
@@ -620,15 +665,10 @@ def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
         return None
     if len(names) == 1:
         known: dict[str, Any] = {}
-        name = names[0]
+        name, slot, twin = names[0], attribute(names[0]), _TWIN_SLOTS.get(names[0])
 
         def plan(view: _View) -> Any:
-            members = _identity(view) if view.identity is UNSET else view.identity
-            if members.__class__ is not dict:
-                members = read.raw(members)
-                if members is None:
-                    return None
-            raw = members.get(name)
+            raw = _identity_member(view, name, slot, twin)
             if raw.__class__ is not str:
                 return member(raw)
             found = known.get(raw, UNSET)
@@ -663,13 +703,10 @@ def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
 def _session_member(view: _View, name: str) -> Any:
     """A member of the session as it is written, None where there is none; UNSET where that cannot be told from here."""
     try:
-        identity = view.inner.f_userIdentity
+        text = view.inner.f_userIdentity.f_sessionContext
     except AttributeError:
-        return UNSET
-    if identity.__class__ is not dict:
-        return UNSET
-    text = identity.get("sessionContext")
-    if text is None or text == "":
+        text = _identity_member(view, "sessionContext", "f_sessionContext", None)
+    if text is None or text == "" or text is UNSET:
         return None
     return UNSET if text.__class__ is not str else _inside(view, "sessionContext", text, name)
 
@@ -683,21 +720,10 @@ def _inside(view: _View, field: str, text: str, name: str) -> Any:
     return None if value is UNSET else value
 
 
-def _session_token(name: str) -> Callable[[Any], Any]:
-    def token(view: Any) -> Any:
-        value = _session_member(view, name)
-        return _NOTHING_THERE if value is None else value
-
-    return token
-
-
-_NOTHING_THERE: Final = ()  # as a token
-
-
 def _opened_plan(top: str, names: list[str], nested: Nested) -> Plan:
     """A member of a field that is JSON in a text, such as requestParameters; the text is opened once per event."""
     field = _field_of(top)
-    first, rest, plain = names[0], names[1:], names[0].isascii() and names[0].replace("_", "").isalnum()
+    first, rest, plain = names[0], names[1:], _is_plain(names[0])
     slot = attribute(top)
     known: dict[str, Any] = {}
 
@@ -748,47 +774,76 @@ _SESSION_NAMES: Final = ["userIdentity", "sessionContext"]
 _NORM_SAME: Final = {"action": "eventName", "region": "eventRegion", "time": "eventTime", "mfa": f"{_SESSION}mfa"}
 
 
-def _outcome_token(view: Any) -> Any:
-    """The two error codes as they are written, where both are."""
-    inner = view.inner
-    pair = error, api_error = inner.f_errorCode, inner.f_apiErrorCode
-    if error.__class__ in _TEXTUAL and api_error.__class__ in _TEXTUAL and error != "":
-        return pair
+def _token(path: str) -> Token | None:
+    """See Schema.token. Of a blank field the outer event may have something to say, so it tells nothing."""
+    found = _NORM_TOKENS.get(path)
+    if found is not None:
+        return found
+    path = _NORM_SAME.get(path.removeprefix(_NORM_PREFIX), path) if path.startswith(_NORM_PREFIX) else path
+    names = path.split(SEPARATOR)
+    if names[0] in _OPENED and len(names) > 1 and _is_plain(names[1]) and plainly_named(names[1:], _ANY_KEY):
+        text = f"text_of_{names[0]}"
+        absent = f"{names[1]!r} not in {text} and {text}[:1] in '{{' and '\\\\' not in {text}"
+        return Token((f"(None if {absent} else True)",), _is_none, (path,))
+    if path not in _ROW_TYPES_BY_PATH:
+        return None
+    if len(names) == 1 and names[0] not in _OPENED and path not in _OBJECTS:
+        return Token((f"inner.{attribute(names[0])}",), _tells if names[0] in _OUTER_TWINS else _is_there, (path,))
+    if len(names) == 2 and path not in _OBJECTS:
+        return Token((f"identity.{attribute(names[1])}",), _tells if names[1] in _TWIN_SLOTS else _is_there, (path,))
     return None
 
 
-def _actor_type_token(view: Any) -> Any:
-    """All that `_actor_type` looks at, where it is written as texts: the outer event has no say then."""
-    inner = view.inner
-    identity, platform = inner.f_userIdentity, inner.f_eventPlatform
-    if identity.__class__ is not dict or platform.__class__ is not str:
-        return None
-    get = identity.get
-    token = kind, principal, account, name = get("type"), get("principalId"), get("accountId"), get("userName")
-    if kind.__class__ is principal.__class__ is account.__class__ is name.__class__ is str and account and name:
-        return (platform, *token)
-    return None
+def _tells(token: Any) -> bool:
+    """Whether the outer event has no say."""
+    return token not in _BLANK
 
 
-def _token(path: str) -> Callable[[Any], Any] | None:
-    """Texts are read by themselves, but for empty ones, for which the outer event may speak; see Schema.token."""
-    if path in _NORM_TOKENS:
-        return _NORM_TOKENS[path]
-    names = (_NORM_SAME.get(path.removeprefix(f"norm{SEPARATOR}"), path) if path.startswith("norm") else path).split(
-        SEPARATOR
-    )
-    if names == ["norm", "service"]:
-        names = ["resourceType"]
-    if len(names) == 3 and names[:2] == _SESSION_NAMES and "\ufffd" not in names[2]:
-        return _session_token(names[2])
-    if names[0] in _OPENED or len(names) > 2 or (len(names) == 2 and names[0] != "userIdentity"):
-        return None
-    return token_of_field("inner", names)
+def _is_none(token: Any) -> bool:
+    return token is None
 
 
-_NORM_TOKENS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    f"norm{SEPARATOR}outcome": _outcome_token,
-    f"norm{SEPARATOR}actor_type": _actor_type_token,
+@lru_cache(maxsize=4096)
+def _plainly(name: str) -> bool:
+    return plainly_named([name], _ANY_KEY)
+
+
+def _is_plain(name: str) -> bool:
+    """Whether *name* stands in JSON text as it is, if that has no escapes."""
+    return name.isascii() and name.replace("_", "").isalnum()
+
+
+def _is_there(token: Any) -> bool:
+    return token is not UNSET and token is not None
+
+
+def _tells_outcome(error: Any, api_error: Any) -> bool:
+    return _tells(error) and _is_there(api_error)
+
+
+def _tells_actor_type(*values: Any) -> bool:
+    """Where all is written as texts, and nothing is left for the outer event to say."""
+    return all(value.__class__ is str for value in values) and bool(values[3] and values[4])
+
+
+_ANY_KEY: Final = Nested(Redactor(b""))  # what is a secret's name does not depend on the key
+_NORM_PREFIX: Final = f"norm{SEPARATOR}"
+_NORM_TOKENS: Final[Mapping[str, Token]] = {
+    f"{_NORM_PREFIX}outcome": Token(
+        ("inner.f_errorCode", "inner.f_apiErrorCode"), _tells_outcome, ("errorCode", "apiErrorCode")
+    ),
+    f"{_NORM_PREFIX}actor_type": Token(
+        (
+            "inner.f_eventPlatform",
+            "identity.f_type",
+            "identity.f_principalId",
+            "identity.f_accountId",
+            "identity.f_userName",
+        ),
+        _tells_actor_type,
+        ("eventPlatform", *(f"{_IDENTITY}{name}" for name in ("type", "principalId", "accountId", "userName"))),
+    ),
+    f"{_NORM_PREFIX}service": Token(("inner.f_resourceType",), _tells, ("resourceType",)),
 }
 _NORM_OF_TWO: Final = {"outcome": ("errorCode", "apiErrorCode"), "service": ("resourceType", "eventSource")}
 

@@ -51,16 +51,17 @@ class Matcher:
         self._indexed = indexed
         self._index: Index | None = None
 
-    def candidates(self, view: View) -> list[int]:
+    def candidates(self, view: View) -> Sequence[int]:
         """
         The numbers of the expressions that may hold, or break; all others are false, and raise nothing.
 
         Only a View whose values have the types that the kind documents (`uniform`) can be pruned for.
         """
-        if self._index is None or not view.uniform:
-            if not (self._indexed and view.uniform):
-                return self._all
-            self._index = _index(self._expressions, schema(self._kind))
+        if self._index is not None and view.uniform:
+            return self._index.candidates(view)
+        if not (self._indexed and view.uniform):
+            return self._all
+        self._index = _index(self._expressions, schema(self._kind))
         return self._index.candidates(view)
 
     def holds(self, number: int, view: View) -> bool:
@@ -74,5 +75,4 @@ class Matcher:
 
 
 def _index(expressions: Iterable[Expression], known: Schema) -> Index:
-    conditions = [necessary(expression, known.types) for expression in expressions]
-    return Index(conditions, name=known.name_path, aliases=known.aliases, cost=known.cost, token=known.token)
+    return Index([necessary(expression, known.types) for expression in expressions], known)

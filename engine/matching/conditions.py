@@ -11,8 +11,8 @@ conjunction, since whatever stands behind it is only reached if it does not.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, NamedTuple
 
 from engine import functions
 from engine.errors import EvaluationError
@@ -40,10 +40,13 @@ class Test:
     expression: Expression = field(compare=False, repr=False)
     node: Node = field(compare=False, repr=False)
     positive: bool = field(compare=False, default=True)
+    breaking: bool = field(compare=False, default=False)  # it passes where the part of the rule raises, and only there
 
     def passing(self) -> Callable[[Any], bool]:
         """A function of a value of the path: False only where the part of the rule is false and raises nothing."""
         holds, positive = truth_at(self.expression, self.node, self.path), self.positive
+        if self.breaking:
+            return _raising(holds)
 
         def passes(value: Any) -> bool:
             try:
@@ -53,9 +56,16 @@ class Test:
 
         return passes
 
+    @property
+    def of_shape(self) -> bool:
+        """Whether the test says the same of all lists of one length."""
+        return _is_of_shape(self.node)
+
     def atom(self) -> tuple[Atom, bool]:
         """What sort of question to a text or null the test is, and the answer that passes."""
         node, positive = self.node, self.positive
+        if self.breaking:
+            return ("other", None), True
         while node["type"] == "not_expression":
             node, positive = node["children"][0], not positive
         kind, below = node["type"], node["children"]
@@ -82,7 +92,27 @@ Conjunction = tuple[Test, ...]
 
 def necessary(expression: Expression, types: Types) -> tuple[Conjunction, ...]:
     """The conjunctions of which one must hold; an empty one always does: such a rule is asked of every event."""
-    return tuple(_Reader(expression, types).necessary(expression.tree, positive=True))
+    found = _Reader(expression, types).outcomes(expression.tree, positive=True)
+    either = found.holds + found.breaks
+    return tuple(either) if len(either) <= MAX_CONJUNCTIONS and () not in either else ((),)
+
+
+def _raising(holds: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    def raises(value: Any) -> bool:
+        try:
+            holds(value)
+        except EvaluationError:
+            return True
+        return False
+
+    return raises
+
+
+class _Outcomes(NamedTuple):
+    """Conjunctions of which one holds where a part of a rule is true, and those of which one does where it raises."""
+
+    holds: list[Conjunction]
+    breaks: list[Conjunction]
 
 
 class _Reader:
@@ -90,26 +120,22 @@ class _Reader:
         self._expression = expression
         self._types = types
 
-    def necessary(self, node: Node, *, positive: bool) -> list[Conjunction]:
+    def outcomes(self, node: Node, *, positive: bool) -> _Outcomes:
+        """When *node* is true (or, not *positive*, false), and when it raises."""
         kind = node["type"]
         if kind == "not_expression":
-            return self.necessary(node["children"][0], positive=not positive)
-        if kind not in ("and_expression", "or_expression"):
-            return [self._test(node, positive)]
+            return self.outcomes(node["children"][0], positive=not positive)
         test = self._test(node, positive)
-        if test:
-            return [test]
-        first, second = node["children"]
+        if test or kind not in ("and_expression", "or_expression"):
+            breaks = [tuple(replace(one, breaking=True, key=f"!{one.key}", values=None) for one in test)]
+            return _Outcomes([test], breaks if may_raise(node, self._types) else [])
+        first, second = (self.outcomes(child, positive=positive) for child in node["children"])
         if (kind == "and_expression") is not positive:
-            either = self.necessary(first, positive=positive) + self.necessary(second, positive=positive)
-            return either if len(either) <= MAX_CONJUNCTIONS and () not in either else [()]
-        before = self.necessary(first, positive=positive)
-        if may_raise(first, self._types):
-            return before
-        after = self.necessary(second, positive=positive)
-        if len(before) * len(after) > MAX_CONJUNCTIONS:
-            return min(before, after, key=len)
-        return [one + other for one in before for other in after]
+            # The second is asked only where the first is not so; that is left out, since it says little.
+            return _Outcomes(_either(first.holds, second.holds), _either(first.breaks, second.breaks))
+        return _Outcomes(
+            _both(first.holds, second.holds), _either(first.breaks, _both(first.holds, second.breaks))
+        )  # fmt: skip
 
     def _test(self, node: Node, positive: bool) -> Conjunction:
         """The test that *node* is; none if it reads more than one path, or no one in particular."""
@@ -146,6 +172,26 @@ class _Reader:
         if node["value"] == "in_list" and _folds(below[0]) and _is_text(below[1]):
             return self._expression.lists.get(below[1]["value"])
         return None
+
+
+def _either(one: list[Conjunction], other: list[Conjunction]) -> list[Conjunction]:
+    both = list(dict.fromkeys(one + other))
+    return both if len(both) <= MAX_CONJUNCTIONS and () not in both else [()]
+
+
+def _both(one: list[Conjunction], other: list[Conjunction]) -> list[Conjunction]:
+    if len(one) * len(other) > MAX_CONJUNCTIONS:
+        return min(one, other, key=len)
+    return [first + second for first in one for second in other]
+
+
+def _is_of_shape(node: Node) -> bool:
+    kind, below = node["type"], node["children"]
+    if kind in ("not_expression", "and_expression", "or_expression", "comparator"):
+        return all(map(_is_of_shape, below))
+    return kind == "literal" or (
+        kind == "function_expression" and node["value"] == "length" and path_of(below[0]) is not None
+    )
 
 
 def _is_text(node: Node) -> bool:

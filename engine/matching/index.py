@@ -2,326 +2,167 @@
 Which rules an event can match at all, at a cost that hardly grows with the number of rules.
 
 Two levels. First the event's name: a table from the case-folded name to the conjunctions that demand it. Then, for the
-group of conjunctions under one name, and for the group that demands none, bit masks: each path that the group's tests
-read has a table from the *signature* of a value (which of all tests on that path it passes, found once per value and
-shared by all groups) to the mask of the conjunctions that go on. Masks are joined path by path, the cheapest to read
-and most telling first, until none is left; a path that no remaining conjunction asks about is never read, hence never
-decoded.
+group of conjunctions under one name, and for those that demand none, bit masks (`arrangement`), keyed by what tests
+say of the event's values (`signatures`).
+
+The first events are looked at slowly, to learn which paths leave out most for what they cost, and which of them can be
+read together. Then a function is generated that reads them in that order, straight from the struct into which the
+record was decoded. It steps aside, to the slow way, for an event that is not decoded like that.
 
 The index only prunes. A value of a type that tests do not expect, such as an object where texts stand, passes every
-test, so what a rule makes of it, error or not, is decided by the rule. Every table that is keyed by what events hold is
-bounded, since whoever calls the API chooses it.
+test, so what a rule makes of it, error or not, is decided by the rule. What is learned changes the order only.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
-from engine.event import SEPARATOR, View
-from engine.matching.conditions import Conjunction, Test
+from msgspec import UNSET
 
-Token = Callable[[Any], Any]  # a kind's Schema.token of a path
+from engine.event import View
+from engine.kinds import Schema
+from engine.matching.arrangement import Arrangement, Bits, Candidates, Conjunctions
+from engine.matching.conditions import Conjunction
+from engine.matching.signatures import Reading, Signatures
 
-_MAX_REMEMBERED: Final = 4096  # values per path, names
-_MAX_TEXT: Final = 512  # characters of a value that is remembered
-_MAX_MASKS: Final = 256  # signatures per group and path
-_ALL: Final = -1  # the signature that passes every test
-_UNKNOWN: Final[Any] = object()
-_TOKENS: Final = frozenset((str, int, tuple))  # not bool, nor float: True == 1 == 1.0 as keys
+_LESSONS: Final = 400  # events
+_MAX_QUICK: Final = 32  # paths in the generated function
+_MAX_TOGETHER: Final = 200  # different sets of values at paths that are read together, as estimated
+_LOOK: Final = 0.2  # what one more look costs, against reading one path that has not been seen before
 
 
 class Index:
     """The rules are numbers: their places in the sequence that was given."""
 
-    def __init__(
-        self,
-        rules: Sequence[tuple[Conjunction, ...]],
-        *,
-        name: str,
-        aliases: Mapping[str, str],
-        cost: Callable[[str], int],
-        token: Callable[[str], Token | None] = lambda _: None,
-    ) -> None:
-        """*name* is the path of the first level, *aliases* other paths that hold the same; for the rest see Schema."""
-        self._name = name
-        self._cost = cost
-        self._token = token
-        self._all = list(range(len(rules)))
-        self._signatures: dict[str, _Signatures] = {}
-        self._conjunctions: list[tuple[int, tuple[tuple[_Signatures, int], ...]]] = []
-        self._named: dict[str, list[int]] = {}
-        self._groups: dict[str, _Group] = {}
-        self._by_name: dict[Any, _Group | None] = {None: None}
-        self._name_token = token(name)
-        self._by_name_token: dict[str, _Group | None] = {}
+    def __init__(self, rules: Sequence[tuple[Conjunction, ...]], known: Schema) -> None:
+        self._known = known
+        self._signatures: dict[str, Signatures] = {}
+        every: list[tuple[int, Bits]] = []
+        named: dict[str, list[int]] = {}
         unnamed: list[int] = []
         for rule, conjunctions in enumerate(rules):
             for conjunction in conjunctions:
-                number = len(self._conjunctions)
-                names = [t for t in conjunction if t.values is not None and aliases.get(t.path, t.path) == name]
-                demand = min(names, key=lambda t: len(t.values or ()), default=None)
-                rest = tuple(self._bit(test) for test in conjunction if test is not demand)
-                self._conjunctions.append((rule, rest))
-                if demand is None or demand.values is None:
-                    unnamed.append(number)
-                else:
-                    for value in demand.values:
-                        self._named.setdefault(value, []).append(number)
-        self._unnamed = self._group(unnamed)
+                names, bits = self._read(conjunction)
+                for name in names or ():
+                    named.setdefault(name, []).append(len(every))
+                if names is None:
+                    unnamed.append(len(every))
+                every.append((rule, bits))
+        self._conjunctions = Conjunctions(every, named, unnamed, range(len(rules)))
+        paths = sorted(
+            self._signatures.values(), key=lambda one: one.prunes() / (1 + known.cost(one.path)), reverse=True
+        )
+        self._lessons = _Lessons(paths, known)
+        self._first = Arrangement(known, self._conjunctions, [], [Reading([one]) for one in paths])
+        self.candidates: Candidates = self._learn
+        """The rules that a view may match, or may break, in their order."""
 
-    def candidates(self, view: View) -> list[int]:
-        """The rules that *view* may match, or may break, in their order."""
-        group = name = None
-        if self._name_token is not None:
-            try:  # noqa: SIM105 as in _Group
-                name = self._name_token(view)
-            except AttributeError:
-                pass
-            if name.__class__ is str:
-                group = self._by_name_token.get(name, _UNKNOWN)
-        if name.__class__ is not str or group is _UNKNOWN:
-            token, name = name, view[self._name]
+    def _read(self, conjunction: Conjunction) -> tuple[frozenset[str] | None, Bits]:
+        """The names that a conjunction demands, None for any, and its other tests."""
+        aliases, name_path = self._known.aliases, self._known.name_path
+        names = [t for t in conjunction if t.values is not None and aliases.get(t.path, t.path) == name_path]
+        demand = min(names, key=lambda test: len(test.values or ()), default=None)
+        bits = []
+        for test in conjunction:
+            if test is not demand:
+                signatures = self._signatures.get(test.path)
+                if signatures is None:
+                    signatures = Signatures(test.path, self._known.token(test.path))
+                    self._signatures[test.path] = signatures
+                bits.append((signatures, signatures.bit(test)))
+        return None if demand is None else demand.values, tuple(bits)
+
+    def _learn(self, view: View) -> Sequence[int]:
+        found = self._first.slowly(view)
+        if self._lessons.take(view, self._first):
+            arrangement = Arrangement(self._known, self._conjunctions, *self._lessons.order())
+            self.candidates = arrangement.generated()
+        return found
+
+
+class _Lessons:
+    """What the first events teach: how much each path leaves out, and what stands at it."""
+
+    def __init__(self, paths: Sequence[Signatures], known: Schema) -> None:
+        self._paths = paths
+        self._known = known
+        self._events = 0
+        self._left_out: Counter[Signatures] = Counter()  # parts of groups, added up
+        sources = {source for path in paths if path.token is not None for source in path.token.sources}
+        self._sources = {source: _getter(source, known) for source in sources}
+        self._seen: list[dict[str, Any]] = []
+        self._integers: set[str] = set()
+
+    def take(self, view: View, arrangement: Arrangement) -> bool:
+        """Learn from one event; whether that is enough."""
+        for group in arrangement.groups_of(view):
+            for _, reading, masks in arrangement.steps(group):
+                left_out = (group.full & ~masks[reading.at(view)]).bit_count() / len(group.rules)
+                self._left_out[reading.parts[0]] += left_out  # type: ignore[assignment]  # counts in parts
+        seen = {}
+        for source, get in self._sources.items():
             try:
-                group = self._by_name[name]
-            except (KeyError, TypeError):
-                if name.__class__ is not str:
-                    return self._all
-                group = self._find(name)
-            if token.__class__ is str and token and len(token) <= _MAX_TEXT:
-                if len(self._by_name_token) >= _MAX_REMEMBERED:
-                    self._by_name_token.clear()
-                self._by_name_token[token] = group
-        found: list[int] = []
-        if group is not None:
-            group.collect(view, found)
-        self._unnamed.collect(view, found)
-        return sorted(set(found)) if len(found) > 1 else found
+                value = seen[source] = get(view)
+            except AttributeError:
+                Reading(self._paths).prepare(view)
+                break
+            if value.__class__ is int:
+                self._integers.add(source)
+            elif value.__class__ is not str and value is not None and value is not UNSET:
+                seen[source] = self._events  # that is no key: as if it were new each time
+        else:
+            self._seen.append(seen)
+        self._events += 1
+        return self._events >= _LESSONS
 
-    def _find(self, name: str) -> _Group | None:
-        folded = name.casefold()
-        group = self._groups.get(folded)
-        if group is None and folded in self._named:
-            group = self._groups[folded] = self._group(self._named[folded])
-        if len(name) <= _MAX_TEXT:
-            if len(self._by_name) >= _MAX_REMEMBERED:
-                self._by_name = {None: None}
-            self._by_name[name] = group
-        return group
+    def order(self) -> tuple[list[Reading], list[Reading]]:
+        """The readings for the generated function, and the others: each in the order in which they are worth most."""
 
-    def _bit(self, test: Test) -> tuple[_Signatures, int]:
-        signatures = self._signatures.get(test.path)
-        if signatures is None:
-            signatures = self._signatures[test.path] = _Signatures(test.path, self._token(test.path))
-        return signatures, signatures.bit(test)
+        def worth(one: Signatures) -> float:
+            return (self._left_out[one] / self._events + 0.001) / (1 + self._known.cost(one.path))
 
-    def _group(self, numbers: Iterable[int]) -> _Group:
-        return _Group([self._conjunctions[number] for number in numbers], self._cost)
+        ordered = sorted(self._paths, key=worth, reverse=True)
+        quick = [one for one in ordered if one.token is not None][:_MAX_QUICK]
+        rest = [one for one in ordered if one not in quick]
+        integers = frozenset(self._integers)
+        return [Reading(parts, integers) for parts in self._together(quick)], [Reading([one]) for one in rest]
 
+    def _together(self, paths: Iterable[Signatures]) -> list[list[Signatures]]:
+        """*paths* in sets that are read at once, where that spares looks and makes little that is new."""
+        sets: list[list[Signatures]] = []
+        for path in paths:
+            for together in sets:
+                if self._cost([*together, path]) < self._cost(together) + self._cost([path]):
+                    together.append(path)
+                    break
+            else:
+                sets.append([path])
+        return sets
 
-class _Signatures:
-    """All tests on one path; the signature of a value has a bit for each that it passes."""
+    def _cost(self, paths: Sequence[Signatures]) -> float:
+        """
+        What reading *paths* together costs per event, in readings of one path.
 
-    __slots__ = ("_bits", "_prunes", "_questions", "by_token", "path", "remembered", "token")
-
-    def __init__(self, path: str, token: Token | None) -> None:
-        self.path = path
-        self.token = token
-        self.by_token: dict[Any, int] = {}
-        self._bits: dict[str, tuple[int, Test]] = {}
-        self._questions: _Questions | None = None
-        self._prunes: float | None = None  # asked for when every rule has been read
-        self.remembered: dict[str | bool | None, int] = {}
-
-    def bit(self, test: Test) -> int:
-        return self._bits.setdefault(test.key, (len(self._bits), test))[0]
-
-    def prunes(self) -> float:
-        """How much the tests here can be expected to leave out, on average: 0 nothing, 1 everything. A guess."""
-        if self._prunes is None:
-            self._prunes = sum(_prunes(test) for _, test in self._bits.values()) / len(self._bits)
-        return self._prunes
-
-    def of(self, value: Any) -> int:
-        if value.__class__ is str or value is None or value is True or value is False:
-            signature = self.remembered.get(value)
-            return self._look(value) if signature is None else signature
-        return _ALL
-
-    def _look(self, value: str | bool | None) -> int:
-        if self._questions is None:
-            self._questions = _Questions([test for _, test in self._bits.values()])
-        signature = self._questions.of_flag(value) if isinstance(value, bool) else self._questions.of_text(value)
-        if not isinstance(value, str) or len(value) <= _MAX_TEXT:
-            if len(self.remembered) >= _MAX_REMEMBERED:
-                self.remembered.clear()
-            self.remembered[value] = signature
-        return signature
+        Where all that can occur will soon have been seen, no more than a look. Else each event costs a reading whose
+        values are new, and that is as often as there were events whose values no other had (Good and Turing). How many
+        different ones there are is estimated from those that occurred once and twice (Chao).
+        """
+        sources = sorted({source for path in paths if path.token is not None for source in path.token.sources})
+        held = Counter(repr([seen[source] for source in sources]) for seen in self._seen)
+        counts = Counter(held.values())
+        different = len(held) + counts[1] * (counts[1] - 1) / (2 * (counts[2] + 1))
+        if self._seen and different <= _MAX_TOGETHER:
+            return _LOOK
+        news = counts[1] / len(self._seen) if self._seen else len(paths)
+        return _LOOK + news * len(paths)
 
 
-class _Questions:
-    """
-    The tests of one path by the sort of question they ask, so that many are answered by one look.
-
-    A set bit stands for "yes"; the tests that want a "no" are turned round at the end.
-    """
-
-    __slots__ = ("_folded", "_is", "_others", "_prefixes", "_substrings", "_tests", "_wants_no")
-
-    def __init__(self, tests: Sequence[Test]) -> None:
-        self._tests = tests
-        self._is: dict[str, int] = {}
-        self._folded: dict[str, int] = {}
-        self._prefixes: dict[int, dict[str, int]] = {}  # by length
-        self._substrings: dict[str, int] = {}
-        self._others: list[tuple[Callable[[Any], bool], int]] = []
-        self._wants_no = 0
-        for number, test in enumerate(tests):
-            bit = 1 << number
-            (sort, what), yes = test.atom()
-            if sort == "other":
-                self._others.append((test.passing(), bit))
-                continue
-            if not yes:
-                self._wants_no |= bit
-            match sort:
-                case "is":
-                    _add(self._is, what, bit)
-                case "folds to":
-                    _add(self._folded, what, bit)
-                case "starts_with":
-                    _add(self._prefixes.setdefault(len(what), {}), (what,), bit)
-                case _:
-                    _add(self._substrings, (what,), bit)
-
-    def of_text(self, text: str | None) -> int:
-        signature = 0
-        if text is not None:
-            signature = self._is.get(text, 0)
-            if self._folded:
-                signature |= self._folded.get(text.casefold(), 0)
-            for length, prefixes in self._prefixes.items():
-                signature |= prefixes.get(text[:length], 0)
-            for substring, bits in self._substrings.items():
-                if substring in text:
-                    signature |= bits
-        signature ^= self._wants_no
-        for passes, bit in self._others:
-            if passes(text):
-                signature |= bit
-        return signature
-
-    def of_flag(self, value: bool) -> int:
-        """Of a flag, which some tests of texts refuse with an error: each test answers for itself."""
-        signature = 0
-        for number, test in enumerate(self._tests):
-            if test.passing()(value):
-                signature |= 1 << number
-        return signature
-
-
-def _prunes(test: Test) -> float:
-    (sort, _), yes = test.atom()
-    if not yes:
-        return 0.05 if sort != "other" else 0.5
-    return {"is": 0.9, "folds to": 0.9, "starts_with": 0.8, "contains": 0.7}.get(sort, 0.5)
-
-
-def _add(table: dict[str, int], texts: Iterable[str], bit: int) -> None:
-    for text in texts:
-        table[text] = table.get(text, 0) | bit
-
-
-class _Group:
-    """Conjunctions that are looked at together."""
-
-    __slots__ = ("_full", "_rules", "_steps")
-
-    def __init__(
-        self,
-        conjunctions: Sequence[tuple[int, tuple[tuple[_Signatures, int], ...]]],
-        cost: Callable[[str], int],
-    ) -> None:
-        self._rules = [rule for rule, _ in conjunctions]
-        self._full = (1 << len(conjunctions)) - 1
-        by_path: dict[_Signatures, list[tuple[int, int]]] = {}
-        for place, (_, tests) in enumerate(conjunctions):
-            for signatures, bit in tests:
-                by_path.setdefault(signatures, []).append((place, bit))
-        ordered = sorted(by_path.items(), key=lambda item: cost(item[0].path) - 4 * item[0].prunes())
-        self._steps = [_Step(signatures, tests, self._full) for signatures, tests in ordered]
-
-    def collect(self, view: View, found: list[int]) -> None:
-        """Add to *found* the rules of the conjunctions of which no test fails."""
-        alive = self._full
-        for step in self._steps:
-            if alive & step.asked:
-                signature = token = None
-                if step.token is not None:
-                    try:  # noqa: SIM105 this runs for every path of every event
-                        token = step.token(view)
-                    except AttributeError:
-                        pass  # not projected yet, or decoded otherwise
-                    if token.__class__ in _TOKENS:
-                        signature = step.by_token.get(token)
-                if signature is None:
-                    signature = step.signature(view, token)
-                mask = step.masks.get(signature)
-                alive &= step.mask(signature) if mask is None else mask
-                if not alive:
-                    return
-        rules = self._rules
-        while alive:
-            lowest = alive & -alive
-            found.append(rules[lowest.bit_length() - 1])
-            alive ^= lowest
-
-
-class _Step:
-    """One path of one group: from the signature of its value to the conjunctions that go on."""
-
-    __slots__ = ("_full", "_signatures", "_tests", "asked", "by_token", "masks", "token")
-
-    def __init__(self, signatures: _Signatures, tests: list[tuple[int, int]], full: int) -> None:
-        self._signatures = signatures
-        self.token = signatures.token
-        self.by_token = signatures.by_token
-        self.asked = 0
-        for place, _ in tests:
-            self.asked |= 1 << place
-        self.masks: dict[int, int] = {}
-        self._tests = tests
-        self._full = full
-
-    def signature(self, view: View, token: Any) -> int:
-        """The signature of the path's value, kept for when the same *token* comes again."""
-        signature = self._signatures.of(view[self._signatures.path])
-        if token.__class__ in _TOKENS and token != "" and _is_small(token):
-            if len(self.by_token) >= _MAX_REMEMBERED:
-                self.by_token.clear()
-            self.by_token[token] = signature
-        return signature
-
-    def mask(self, signature: int) -> int:
-        mask = self._full
-        for place, bit in self._tests:
-            if not signature >> bit & 1:
-                mask &= ~(1 << place)
-        if len(self.masks) >= _MAX_MASKS:
-            self.masks = {}
-        self.masks[signature] = mask
-        return mask
-
-
-def _is_small(token: Any) -> bool:
-    """Whether *token* may be remembered: what events hold is of any size."""
-    if token.__class__ is str:
-        return len(token) <= _MAX_TEXT
-    if token.__class__ is int:
-        return bool(token.bit_length() <= _MAX_TEXT)
-    return all(map(_is_small, token))
-
-
-def depth(path: str) -> int:
-    """How many names a path has."""
-    return path.count(SEPARATOR) + 1
+def _getter(source: str, known: Schema) -> Callable[[View], Any]:
+    """A function of a view that gives what a token's *source* does."""
+    lines = [f"  {line}" for line in known.held([source])]
+    namespace: dict[str, Any] = {}
+    exec("\n".join(["def get(v):", *lines, f"  return {source}"]), namespace)  # noqa: S102 the kind's own text
+    get: Callable[[View], Any] = namespace["get"]
+    return get
