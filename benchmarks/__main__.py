@@ -1,4 +1,4 @@
-"""`scripts/bench [fetch|disorder|kills|start|all]`: runs benchmarks and prints their figures."""
+"""`scripts/bench [NAME…]`: runs benchmarks and prints their figures."""
 
 from __future__ import annotations
 
@@ -69,6 +69,15 @@ def start() -> None:
     click.echo(f"installed: {megabytes:.1f} MB, {number} packages")
 
 
+def ready() -> None:
+    from benchmarks import ready as bench
+
+    table = bench.table(bench.run(sizes=(100,), rounds=1) if QUICK else bench.run(), machine())
+    click.echo(table)
+    if not QUICK:
+        bench.write(table)
+
+
 def engine() -> None:
     from benchmarks import engine as bench
 
@@ -83,12 +92,18 @@ def engine() -> None:
 
 
 def faults() -> None:
-    from benchmarks.faults import run
+    from benchmarks.faults import run, write
 
     if QUICK:
-        run(seeds=10, events=1_000, soak_events=5_000, crash_every=20)
+        run(seeds=10, events=1_000, soak_events=20_000, crash_every=20)
     else:
-        run()
+        write(run(), machine())
+
+
+def delivery() -> None:
+    from benchmarks.delivery import report
+
+    report(machine(), quick=QUICK)
 
 
 def stores() -> None:
@@ -114,11 +129,13 @@ def correlate() -> None:
 
 BENCHMARKS: dict[str, Callable[[], None]] = {
     "start": start,
+    "ready": ready,
     "fetch": fetch,
     "disorder": disorder,
     "kills": kills,
     "engine": engine,
     "faults": faults,
+    "delivery": delivery,
     "stores": stores,
     "scan": scan,
     "correlate": correlate,
@@ -127,7 +144,11 @@ BENCHMARKS: dict[str, Callable[[], None]] = {
 
 @click.command()
 @click.argument("names", nargs=-1, type=click.Choice([*BENCHMARKS, "all"]))
-@click.option("--quick", is_flag=True, help="Of engine: only that its answers are the same, without timings.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help="Smaller; of engine only that its answers are the same, without timings. Writes no page.",
+)
 def main(names: tuple[str, ...], quick: bool) -> None:
     """Run the named benchmarks (default: all)."""
     global QUICK  # noqa: PLW0603 read by the benchmarks that have a quick form
@@ -139,4 +160,5 @@ def main(names: tuple[str, ...], quick: bool) -> None:
             bench()
 
 
-main()
+if __name__ == "__main__":  # a benchmark may start processes that read this file
+    main()

@@ -19,11 +19,14 @@ import json
 import random
 import time
 import uuid
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from multiprocessing import get_context
+from multiprocessing.managers import BaseManager
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -168,8 +171,10 @@ class Cloud:
         breaks_at = self._draw.randrange(3) if self._draw.random() < self.fails else None
         found = [
             entry
-            for entry in self._entries[bisect_left(self._times, int(start)) :]
-            if entry.visible <= self._wall.true and entry.at <= until.timestamp()
+            for entry in self._entries[
+                bisect_left(self._times, int(start)) : bisect_right(self._times, until.timestamp())
+            ]
+            if entry.visible <= self._wall.true
         ]
         self._draw.shuffle(found)
         pages = [found[i : i + PAGE] for i in range(0, len(found), PAGE)] or [[]]
@@ -277,38 +282,51 @@ class Mortal:
         return call(*statement)
 
 
-class World:
-    """One seed: the cloud, the destinations, the store in *folder*, and what must be told."""
+@dataclass(slots=True)
+class Found:
+    """What is known outside at the end: what was to be told, and all that was noted of it."""
 
-    def __init__(self, folder: Path, seed: int, *, events: int, days: float, bad: Misfortune) -> None:
-        self.seed = seed
+    wanted: set[tuple[str, str]]  # (rule, event)
+    malformed: int
+    destinations: Sequence[Destination]
+    forgotten: Mapping[tuple[str, str], Sequence[str]]  # the alert ids of verdicts that the program has forgotten
+    malformed_forgotten: int
+
+
+class Outside:
+    """One seed: the cloud, the destinations, and what must be told. The time there is *wall*'s true time."""
+
+    def __init__(self, seed: int, events: int, days: float, bad: Misfortune, wall: Wall) -> None:
         self.draw = random.Random(seed)
         self.bad = bad
         self.days = days
-        self.wall = Wall()
-        self.wanted: set[tuple[str, str]] = set()
-        self.malformed = 0
         self.number = events
-        self.cloud = Cloud(list(self._events()), self.wall, self.draw, bad.source_fails)
-        self.destinations = [Destination(name, self.wall, self.draw, bad) for name in ("hook", "chat")]
+        self.wall = wall
+        self.wanted: set[tuple[str, str]] = set()
+        self.malformed = self.malformed_forgotten = 0
+        self.forgotten: dict[tuple[str, str], list[str]] = {}
+        self.cloud = Cloud(list(self._events()), wall, self.draw, bad.source_fails)
+        self.destinations = [Destination(name, wall, self.draw, bad) for name in ("hook", "chat")]
         self.cloud.away = list(self._outages(bad.source_away))
         for destination in self.destinations:
             destination.away = list(self._outages(bad.destination_away))
         self.steps = self._clock_steps()
-        self.file = str(folder / f"world-{seed}.db")
-        rules = folder / "sim.yaml"
-        paths = []
-        for number, text in enumerate(RULES.split("---\n")):
-            path = rules.with_name(f"sim-{number}.yaml")
-            path.write_text(text, encoding="utf-8")
-            paths.append(str(path))
-        critical = parse("severity == 'critical'", place=Place("sim"), lists={})
-        self.policy = Policy(packs.load(paths), (Route(("hook", "chat"), critical), Route(("hook",))))
-        self.crashes = self.polls = 0
-        self.last_poll: float | None = None
-        self.longest_gap = 0.0
-        self.last_upkeep = self.keep_all_until = 0.0
-        self._open()
+
+    def heal(self) -> None:
+        """From now on nothing goes wrong any more."""
+        self.cloud.fails, self.cloud.away = 0.0, []
+        for destination in self.destinations:
+            destination.bad = None
+            destination.crash_next = False
+
+    def forget(self, verdicts: Iterable[tuple[str, str, str]], malformed: int) -> None:
+        """The program forgets these (rule, event, alert) and so many broken records, as it was told to."""
+        for rule_id, event_id, alert_id in verdicts:
+            self.forgotten.setdefault((rule_id, event_id), []).append(alert_id)
+        self.malformed_forgotten += malformed
+
+    def found(self) -> Found:
+        return Found(self.wanted, self.malformed, self.destinations, self.forgotten, self.malformed_forgotten)
 
     # --- what happens in the cloud
 
@@ -377,6 +395,137 @@ class World:
             begin = BEGIN + (number + 0.2 + 0.4 * self.draw.random()) * self.days * DAY / len(self.bad.clock_steps)
             steps += [(begin, off), (begin + self.draw.uniform(600, 2 * HOUR), 0.0)]
         return steps
+
+
+class Far:
+    """`Outside` as another process asks for it: every question brings the time along."""
+
+    def __init__(self, seed: int, events: int, days: float, bad: Misfortune) -> None:
+        self._outside = Outside(seed, events, days, bad, Wall())
+        self._pages: Iterator[Page] = iter(())
+
+    def plan(self) -> list[tuple[float, float]]:
+        """When the clock is set, and to what it is then off by."""
+        return self._outside.steps
+
+    def fetch(self, now: float, since: Cursor | None, until: datetime) -> None:
+        self._outside.wall.true = now
+        self._pages = self._outside.cloud.fetch(since, until)
+
+    def page(self) -> Page | None:
+        """The next page of what was asked for last; None after the last one."""
+        return next(self._pages, None)
+
+    def send(self, now: float, number: int, delivery: Delivery) -> Outcome:
+        self._outside.wall.true = now
+        return self._outside.destinations[number].send(delivery)
+
+    def heal(self) -> None:
+        self._outside.heal()
+
+    def forget(self, verdicts: Sequence[tuple[str, str, str]], malformed: int) -> None:
+        self._outside.forget(verdicts, malformed)
+
+    def found(self) -> Found:
+        return self._outside.found()
+
+
+class _Elsewhere(BaseManager):
+    """The process that holds a `Far`."""
+
+
+_Elsewhere.register("Far", Far)
+
+
+class FarCloud:
+    """`engine.sources.Source` over the cloud of another process."""
+
+    name = Cloud.name
+    kind = Cloud.kind
+
+    def __init__(self, far: Far, wall: Wall) -> None:
+        self._far = far
+        self._wall = wall
+
+    def fetch(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
+        self._far.fetch(self._wall.true, since, until)
+        while (page := self._far.page()) is not None:
+            yield page
+
+    def coverage(self) -> Coverage | None:
+        return None
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+class FarDestination(Destination):
+    """A destination that remembers in another process."""
+
+    def __init__(self, name: str, wall: Wall, far: Far, number: int) -> None:
+        super().__init__(name, wall, random.Random(0), Misfortune())
+        self._far = far
+        self._number = number
+
+    def send(self, delivery: Delivery) -> Outcome:
+        return self._far.send(self.wall.true, self._number, delivery)
+
+
+class World:
+    """
+    One seed: what is outside, the store in *folder*, and the program between them.
+
+    With *apart*, what is outside lives in another process, so that the memory of this one is the program's; its process
+    cannot crash then. *history* is how long finished things are kept.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        seed: int,
+        *,
+        events: int,
+        days: float,
+        bad: Misfortune,
+        apart: bool = False,
+        history: timedelta = HISTORY,
+    ) -> None:
+        self.seed = seed
+        self.bad = bad
+        self.days = days
+        self.number = events
+        self.history = history
+        self.wall = Wall()
+        self.ends = ExitStack()
+        self.outside: Outside | Far
+        self.cloud: Cloud | FarCloud
+        self.destinations: Sequence[Destination]
+        if apart:
+            elsewhere = self.ends.enter_context(_Elsewhere(ctx=get_context("spawn")))
+            self.outside = far = cast("Any", elsewhere).Far(seed, events, days, bad)
+            self.draw = random.Random(seed)
+            self.cloud = FarCloud(far, self.wall)
+            self.destinations = [FarDestination(name, self.wall, far, n) for n, name in enumerate(("hook", "chat"))]
+            self.steps = far.plan()
+        else:
+            self.outside = outside = Outside(seed, events, days, bad, self.wall)
+            self.draw = outside.draw
+            self.cloud, self.destinations = outside.cloud, outside.destinations
+            self.steps = outside.steps
+        self.file = str(folder / f"world-{seed}.db")
+        rules = folder / "sim.yaml"
+        paths = []
+        for number, text in enumerate(RULES.split("---\n")):
+            path = rules.with_name(f"sim-{number}.yaml")
+            path.write_text(text, encoding="utf-8")
+            paths.append(str(path))
+        critical = parse("severity == 'critical'", place=Place("sim"), lists={})
+        self.policy = Policy(packs.load(paths), (Route(("hook", "chat"), critical), Route(("hook",))))
+        self.crashes = self.polls = 0
+        self.last_poll: float | None = None
+        self.longest_gap = 0.0
+        self.last_upkeep = self.keep_all_until = 0.0
+        self._open()
 
     # --- the process
 
@@ -447,7 +596,13 @@ class World:
         cursor = self.store.source_state(self.cloud.name).cursor
         if cursor is not None:
             horizon = min(horizon, (cursor.until - SECOND_LOOK - timedelta(days=1)).timestamp())
-        self.store.expire(seen_before=horizon, history_before=now - HISTORY.total_seconds())
+        history = now - self.history.total_seconds()
+        ask = self.mortal.connection.execute  # past the fuse: the program itself does not look
+        old = ask("SELECT rule_id, event_id, alert_id FROM verdicts WHERE at<?", (history,)).fetchall()
+        ((broken,),) = ask("SELECT count(*) FROM quarantine WHERE at<?", (history,)).fetchall()
+        self.store.expire(seen_before=horizon, history_before=history)
+        if old or broken:
+            self.outside.forget(old, broken)
 
     def _set_clock(self, off: float) -> None:
         """As `engine.service.Service.look_at_clock` answers it; steps of seconds go unseen there."""
@@ -483,11 +638,9 @@ class World:
     def heal(self) -> None:
         """From now on nothing goes wrong any more."""
         self.bad = Misfortune(crash=0.0)
-        self.cloud.fails, self.cloud.away, self.steps = 0.0, [], []
+        self.steps = []
         self._set_clock(0.0)
-        for destination in self.destinations:
-            destination.bad = None
-            destination.crash_next = False
+        self.outside.heal()
 
     def run(self, on_step: Callable[[float], None] = lambda _: None) -> Result:
         """
@@ -502,36 +655,44 @@ class World:
         self.heal()
         while self.wall.true < BEGIN + (self.days + 1) * DAY:
             self.step()
-        result = self._result(time.monotonic() - began)
+        return self.finish(time.monotonic() - began)
+
+    def finish(self, seconds: float = 0.0) -> Result:
+        """What came of it; everything is closed. *seconds* are what it took."""
+        result = self._result(seconds)
         self.store.close()
+        self.ends.close()
         return result
 
     # --- what came of it
 
     def _result(self, seconds: float) -> Result:
         lost = imbalance = 0
-        by_name = {destination.name: destination for destination in self.destinations}
-        for rule_id, event_id in self.wanted:
-            verdicts = [v for v, _ in self.store.verdicts(event_id) if v.rule_id == rule_id]
-            imbalance += len(verdicts) != 1
+        found = self.outside.found()
+        wanted, destinations = found.wanted, found.destinations
+        by_name = {destination.name: destination for destination in destinations}
+        for rule_id, event_id in wanted:
+            kept = [v.alert_id for v, _ in self.store.verdicts(event_id) if v.rule_id == rule_id]
+            alert_ids = [*kept, *found.forgotten.get((rule_id, event_id), ())]
+            imbalance += len(alert_ids) != 1
             told_to = ("hook", "chat") if rule_id == SINGLE else ("hook",)
-            lost += not (verdicts and all(verdicts[0].alert_id in by_name[name].alerts for name in told_to))
-        matches = self.store.counts()["matches"]
-        told = {pair for destination in self.destinations for pair in destination.ids}
+            lost += not (alert_ids and all(alert_ids[0] in by_name[name].alerts for name in told_to))
+        matches = self.store.counts()["matches"] + sum(map(len, found.forgotten.values()))
+        told = {pair for destination in destinations for pair in destination.ids}
         return Result(
             seed=self.seed,
             events=self.number,
-            wanted=len(self.wanted),
+            wanted=len(wanted),
             lost=lost,
-            unwanted=len(told - self.wanted),
-            repeated=sum(n - 1 for d in self.destinations for n in d.arrived.values()),
-            unexcused=sum(max(0, n - 1 - d.excused[i]) for d in self.destinations for i, n in d.arrived.items()),
-            other_ids=sum(len(ids) > 1 for d in self.destinations for ids in d.ids.values()),
-            imbalance=imbalance + abs(matches - len(self.wanted)),
-            malformed=self.malformed,
-            malformed_lost=self.malformed - self.store.counts()["quarantined"],
+            unwanted=len(told - wanted),
+            repeated=sum(n - 1 for d in destinations for n in d.arrived.values()),
+            unexcused=sum(max(0, n - 1 - d.excused[i]) for d in destinations for i, n in d.arrived.items()),
+            other_ids=sum(len(ids) > 1 for d in destinations for ids in d.ids.values()),
+            imbalance=imbalance + abs(matches - len(wanted)),
+            malformed=found.malformed,
+            malformed_lost=found.malformed - found.malformed_forgotten - self.store.counts()["quarantined"],
             crashes=self.crashes,
-            ambiguous=sum(d.ambiguous for d in self.destinations),
+            ambiguous=sum(d.ambiguous for d in destinations),
             polls=self.polls,
             days=self.days,
             first_look_late=self.longest_gap,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import simulator
-from benchmarks.simulator import DAY, HOUR, Misfortune, simulate
+from benchmarks.simulator import DAY, HOUR, Misfortune, World, simulate
 
 
 @pytest.mark.parametrize("seed", range(1, 9))
@@ -46,6 +46,18 @@ def test_records_that_are_no_events_are_all_kept_and_their_neighbours_are_told(t
     assert result.malformed > 200
 
 
+def test_what_is_forgotten_in_its_time_was_told_before(tmp_path: Path) -> None:
+    bad = Misfortune(crash=0.0)
+    world = World(
+        tmp_path, 10, events=1_000, days=3.0, bad=bad, history=timedelta(hours=30)
+    )  # longer than any look back
+
+    result = world.run()
+
+    assert result.good, result
+    assert len(world.outside.found().forgotten) > result.wanted / 2
+
+
 def test_the_same_seed_is_the_same_story(tmp_path: Path) -> None:
     folders = tmp_path / "one", tmp_path / "two"
     for folder in folders:
@@ -71,6 +83,6 @@ def test_the_simulator_sees_it_when_late_events_are_not_looked_for(
 
 
 def test_the_simulator_sees_it_when_ids_are_forgotten_too_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("engine.store.sqlite.SqliteTransaction.unseen", lambda _self, events, _at: list(events))
+    monkeypatch.setattr("engine.store.sqlite.SqliteTransaction.unseen", lambda _self, events, *_rest: list(events))
 
     assert not simulate(tmp_path, 9, events=1_000, days=1.0, bad=Misfortune(crash=0.0)).good
