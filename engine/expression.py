@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -63,15 +64,18 @@ class Expression:
     tree: Node = field(compare=False, repr=False)
     lists: Lists = field(compare=False, repr=False)
     place: Place | None = field(default=None, compare=False, repr=False)  # where the text begins
-    _interpreter: Interpreter = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_interpreter", Interpreter(self.text, functions.Functions(self.lists)))
+    _interpreter: Interpreter | None = field(default=None, init=False, compare=False, repr=False)
 
     def search(self, fields: Any) -> Any:
         """The value. Raises EvaluationError where the types of *fields* contradict the expression."""
+        interpreter = self._interpreter
+        if (
+            interpreter is None
+        ):  # of thousands of rules few are ever asked; two threads may both make one: they are alike
+            interpreter = Interpreter(self.text, functions.Functions(self.lists))
+            object.__setattr__(self, "_interpreter", interpreter)
         try:
-            return self._interpreter.visit(self.tree, fields)
+            return interpreter.visit(self.tree, fields)
         except RecursionError:
             raise EvaluationError(f"nested too deeply to be decided: {excerpt(self.text)}") from None
 
@@ -84,17 +88,26 @@ class Expression:
         return frozenset(name for name, _ in _lists_named(self.tree))
 
 
-def parse(text: str, *, lists: Lists, place: Place | None = None) -> Expression:
+Known = dict[str, Node]  # sound texts and their trees, under the same lists
+
+
+def parse(text: str, *, lists: Lists, place: Place | None = None, known: Known | None = None) -> Expression:
     """
     The expression that *text* is. *lists* are those that exist; *place* is where the text stands, for messages.
 
+    A text that is in *known* is not parsed again, and a new one is noted there: many rules say `norm.account`.
     Raises ExpressionFault: the first fault, with all of them in its `faults`.
     """
-    tree, faults = _tree(text)
-    if tree is not None:
-        faults += [*_shape_faults(tree), *_literal_faults(tree, lists)]
-    if faults or tree is None:
-        raise _first(faults)
+    tree = known.get(text) if known is not None else None
+    if tree is None:
+        tree, faults = _tree(text)
+        if tree is not None:
+            nodes = list(walk(tree))
+            faults += [*_shape_faults(nodes), *_literal_faults(nodes, lists)]
+        if faults or tree is None:
+            raise _first(faults)
+        if known is not None:
+            known[text] = tree
     return Expression(text, tree, lists, place)
 
 
@@ -202,6 +215,21 @@ def _parse_fault(error: exceptions.ParseError, text: str) -> ExpressionFault:
 class _Lexer(lexer.Lexer):  # type: ignore[misc]  # untyped
     """jmespath's lexer without its global warning about `` `text` ``, which it still reads as the text."""
 
+    _position: int
+    _expression: str
+
+    def _consume_until(self, delimiter: str) -> str:
+        # jmespath takes one character at a time; a text without escapes is cut out as a whole.
+        start = self._position + 1
+        end = self._expression.find(delimiter, start)
+        taken = self._expression[start:end]
+        if end < 0 or "\\" in taken:
+            consumed: str = super()._consume_until(delimiter)
+            return consumed
+        self._position = end
+        self._next()
+        return taken
+
     def _consume_literal(self) -> Node:
         start = self._position
         written = self._consume_until("`").replace("\\`", "`")
@@ -269,7 +297,10 @@ class _Parser(parser.Parser):  # type: ignore[misc]  # untyped
 
     def _end(self) -> int:
         """Behind the last token that was taken; jmespath's own "end" is wrong for literals."""
-        return len(self._text[: self._lookahead_token(0)["start"]].rstrip(" \t\n\r"))
+        at: int = self._lookahead_token(0)["start"]
+        while at and self._text[at - 1] in " \t\n\r":
+            at -= 1
+        return at
 
     def _token_nud_quoted_identifier(self, token: Node) -> Node:
         if self._current_token() == "lparen":
@@ -341,30 +372,36 @@ def _depth(tree: Node) -> int:
     while todo:
         node, depth = todo.pop()
         deepest = max(deepest, depth)
-        todo += [(child, depth + 1) for child in children(node)]
+        if below := children(node):
+            todo += [(child, depth + 1) for child in below]
     return deepest
 
 
 def children(node: Node) -> list[Node]:
     """The nodes below *node*; a slice's numbers are none."""
-    return [child for child in node["children"] if isinstance(child, dict) and "type" in child]
+    below: list[Node] = node["children"] if node["type"] != "slice" else []
+    return below
 
 
-def walk(tree: Node) -> Iterator[tuple[Node, Node | None, int]]:
+Walked = tuple[Node, Node | None, int]
+
+
+def walk(tree: Node) -> Iterator[Walked]:
     """Every node with its parent and a place in the text: its own start, or that of what it stands in."""
     todo: list[tuple[Node, Node | None, int]] = [(tree, None, tree.get("start", 0))]
     while todo:
         node, parent, start = todo.pop()
         yield node, parent, start
-        todo += [(child, node, child.get("start", start)) for child in reversed(children(node))]
+        if below := children(node):
+            todo += [(child, node, child.get("start", start)) for child in reversed(below)]
 
 
 # --- checking -------------------------------------------------------------------------------------------------------
 
 
-def _shape_faults(tree: Node) -> Iterator[ExpressionFault]:
+def _shape_faults(nodes: list[Walked]) -> Iterator[ExpressionFault]:
     """Unknown functions, wrong numbers of arguments, and `&` where no function takes an expression."""
-    for node, parent, start in walk(tree):
+    for node, parent, start in nodes:
         if node["type"] == "function_expression":
             yield from _call_faults(node, start)
         elif node["type"] == "expref" and (parent is None or parent["type"] != "function_expression"):
@@ -394,8 +431,8 @@ def _call_faults(node: Node, start: int) -> Iterator[ExpressionFault]:
             yield ExpressionFault(f"{name}() takes no '&' expression here", at, code="argument-type")
 
 
-def _literal_faults(tree: Node, lists: Lists) -> Iterator[ExpressionFault]:
-    for node, _, start in walk(tree):
+def _literal_faults(nodes: list[Walked], lists: Lists) -> Iterator[ExpressionFault]:
+    for node, _, start in nodes:
         if node["type"] == "literal" and not _finite(node["value"]):
             yield ExpressionFault("NaN and Infinity are not JSON", start)
         if node["type"] != "function_expression" or len(node["children"]) != 2:
@@ -451,6 +488,8 @@ def _lists_named(tree: Node) -> Iterator[tuple[str, int]]:
 
 
 def _finite(value: Any) -> bool:
+    if isinstance(value, str):
+        return True
     todo = [value]
     while todo:
         item = todo.pop()
@@ -493,9 +532,9 @@ class Template:
         return [(piece, offset) for piece, offset in pairs if isinstance(piece, Expression)]
 
 
-def parse_template(text: str, *, lists: Lists, place: Place | None = None) -> Template:
+def parse_template(text: str, *, lists: Lists, place: Place | None = None, known: Known | None = None) -> Template:
     """
-    The template that *text* is.
+    The template that *text* is; *known* as for `parse`.
 
     Raises ExpressionFault with all faults, their offsets counted in the whole text.
     """
@@ -508,7 +547,7 @@ def parse_template(text: str, *, lists: Lists, place: Place | None = None) -> Te
             offsets.append(offset)
             continue
         try:
-            parts.append(parse(piece, lists=lists, place=place))
+            parts.append(parse(piece, lists=lists, place=place, known=known))
             offsets.append(offset)
         except ExpressionFault as fault:
             for found in fault.faults:
@@ -519,15 +558,19 @@ def parse_template(text: str, *, lists: Lists, place: Place | None = None) -> Te
     return Template(text, tuple(parts), tuple(offsets))
 
 
+_BRACE: Final = re.compile("[{}]")
+
+
 def _pieces(text: str, faults: list[ExpressionFault]) -> Iterator[tuple[str, int, bool]]:
     """Literal texts and fields, each with its offset."""
     literal, begun, at = "", 0, 0
-    while at < len(text):
-        char = text[at]
-        if char in "{}" and text[at + 1 : at + 2] == char:
-            literal += char
+    while (found := _BRACE.search(text, at)) is not None:
+        literal += text[at : found.start()]
+        at = found.start()
+        if text[at + 1 : at + 2] == text[at]:
+            literal += text[at]
             at += 2
-        elif char == "{":
+        elif text[at] == "{":
             if literal:
                 yield literal, begun, False
             close = _closing(text, at + 1)
@@ -536,12 +579,10 @@ def _pieces(text: str, faults: list[ExpressionFault]) -> Iterator[tuple[str, int
                 return
             yield text[at + 1 : close], at + 1, True
             literal, begun, at = "", close + 1, close + 1
-        elif char == "}":
+        else:
             faults.append(ExpressionFault("this } closes nothing; a brace itself is }}", at))
             at += 1
-        else:
-            literal += char
-            at += 1
+    literal += text[at:]
     if literal:
         yield literal, begun, False
 

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args
 
@@ -127,14 +128,24 @@ def unknown_key(key: str, known: Iterable[str]) -> str:
 
 @dataclass(slots=True)
 class _Node:
-    """Where a value stands, and its scalar's style; *keys* holds the marks of a mapping's keys."""
+    """Where a value stands, and its scalar's style; of a mapping also the keys as they stand."""
 
     start: int
     end: int
     style: str | None = None  # "plain", "'", '"', "|", ">", None for collections
-    keys: dict[str, int] = field(default_factory=dict)
-    children: dict[str | int, _Node] = field(default_factory=dict)
+    keys: dict[str, yaml.Event] = field(default_factory=dict)
+    children: dict[str | int, _Written] = field(default_factory=dict)
     broken: bool = False  # a fault was reported here: what else is wrong with it is only a consequence
+
+
+_Written = _Node | yaml.ScalarEvent  # places are seldom asked for: a scalar's own event is all that is kept of it
+
+
+def _node(written: _Written) -> _Node:
+    if isinstance(written, _Node):
+        return written
+    end = written.end_mark
+    return _Node(_at(written), end.index if end is not None else 0, written.style or "plain")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,9 +176,9 @@ class Document:
 
     def scalars(self) -> Iterator[tuple[int, int]]:
         """Where the texts, numbers and other single values stand: from the first character to behind the last."""
-        todo = [self._root]
+        todo: list[_Written] = [self._root]
         while todo:
-            node = todo.pop()
+            node = _node(todo.pop())
             if node.style is not None:
                 block = node.style in ("|", ">")  # its text begins on the next line; a comment may stand before that
                 yield self.text.find("\n", node.start) if block else node.start, node.end
@@ -203,13 +214,13 @@ class Document:
         for piece in loc:
             child = node.children.get(piece)
             if child is not None:
-                parent, node, last = node, child, piece
+                parent, node, last = node, _node(child), piece
         return parent, node, last
 
     def _index(self, loc: Loc, offset: int | None, *, key: bool) -> int:
         parent, node, last = self._walk(loc)
         if key and isinstance(last, str) and last in parent.keys and loc and loc[-1] == last:
-            return parent.keys[last]
+            return _at(parent.keys[last])
         if offset is None or node.style is None:
             return node.start
         return _source_index(self.text, node, self._value(loc), offset)
@@ -237,7 +248,7 @@ class Document:
             child = node.children.get(piece)
             if child is None:
                 return False
-            node = child
+            node = _node(child)
             if node.broken:
                 return True
         return False
@@ -273,23 +284,27 @@ def load_file(path: Path | str) -> Document:
     return load(Path(path))
 
 
-def read(source: Path | str, *, file: str | None = None) -> tuple[Document | None, list[Problem]]:
-    """As `load`, for who goes on after faults: what could be read (None: nothing), and the faults."""
+def read(source: Path | str | bytes, *, file: str | None = None) -> tuple[Document | None, list[Problem]]:
+    """
+    As `load`, for who goes on after faults: what could be read (None: nothing), and the faults.
+
+    *source* may also be the bytes of a file that was read already.
+    """
+    name = file or (str(source) if isinstance(source, Path) else "<text>")
     if isinstance(source, Path):
-        name = file or str(source)
         with source.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
-        if len(raw) > MAX_BYTES:
-            return None, [Problem(Place(name), "yaml-size", f"larger than {MAX_BYTES // 1024} kB")]
-        try:
-            text = raw.decode("utf-8-sig")
-        except UnicodeDecodeError as error:
-            line = raw.count(b"\n", 0, error.start) + 1
-            return None, [Problem(Place(name, line), "yaml-encoding", "not UTF-8")]
     else:
-        name, text = file or "<text>", source
-        if len(text.encode("utf-8", "surrogatepass")) > MAX_BYTES:
-            return None, [Problem(Place(name), "yaml-size", f"larger than {MAX_BYTES // 1024} kB")]
+        raw = source.encode("utf-8", "surrogatepass") if isinstance(source, str) else source
+    if len(raw) > MAX_BYTES:
+        return None, [Problem(Place(name), "yaml-size", f"larger than {MAX_BYTES // 1024} kB")]
+    if isinstance(source, str):
+        return _Composer(name, source).compose()
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        return None, [Problem(Place(name, line), "yaml-encoding", "not UTF-8")]
     return _Composer(name, text).compose()
 
 
@@ -308,23 +323,23 @@ class _Composer:
         self.file = file
         self.text = text
         self.problems: list[Problem] = []
-        self.events: list[Any] = []
 
     def compose(self) -> tuple[Document | None, list[Problem]]:
         if self._forbidden_characters():
             return None, self.problems
         data: Any = None
-        root = _Node(0, 0)
-        self._stream = yaml.parse(self.text, Loader=yaml.CSafeLoader)
+        root: _Written = _Node(0, 0)
+        reader = yaml.CSafeLoader(self.text)
+        self._next: Callable[[], Any] = reader.get_event
         try:
-            next(self._stream)  # the stream's start
-            event = next(self._stream)
+            self._next()  # the stream's start
+            event = self._next()
             if isinstance(event, yaml.DocumentStartEvent):
                 if event.version or event.tags:
                     self._fault(_at(event), "yaml-directive", "YAML directives (%…) are not allowed")
-                data, root = self._value(next(self._stream), 0)
-                next(self._stream)  # the document's end
-                event = next(self._stream)
+                data, root = self._value(self._next(), 0)
+                self._next()  # the document's end
+                event = self._next()
                 if isinstance(event, yaml.DocumentStartEvent):
                     self._fault(_at(event), "yaml-documents", "one file holds one document")
                     return None, self.problems
@@ -340,7 +355,9 @@ class _Composer:
         except yaml.YAMLError as error:
             self._fault(0, "yaml-syntax", f"not valid YAML: {str(error).splitlines()[0]}")
             return None, self.problems
-        return Document(self.file, self.text, data, root), self.problems
+        finally:
+            reader.dispose()
+        return Document(self.file, self.text, data, _node(root)), self.problems
 
     def _forbidden_characters(self) -> bool:
         # libyaml takes NEL, LS and PS as line breaks and editors do not: lines would no longer be what people see.
@@ -359,7 +376,18 @@ class _Composer:
         place = Place(self.file, self.text.count("\n", 0, index) + 1, index - line_start + 1)
         self.problems.append(Problem(place, code, message, excerpt=caret(line, place.column)))
 
-    def _value(self, event: Any, depth: int) -> tuple[Any, _Node]:
+    def _value(self, event: Any, depth: int) -> tuple[Any, _Written]:
+        kind = event.__class__
+        if kind is yaml.ScalarEvent and event.anchor is None and event.tag is None:  # nearly everything
+            if event.style:
+                return event.value, event
+            value, trap = plain(event.value)
+            if trap is None:
+                return value, event
+        return self._rare(event, depth)
+
+    def _rare(self, event: Any, depth: int) -> tuple[Any, _Written]:
+        """A collection, or a value with something wrong about it."""
         index = event.start_mark.index
         node = _Node(index, event.end_mark.index)
         if isinstance(event, yaml.AliasEvent):
@@ -383,26 +411,26 @@ class _Composer:
 
     def _sequence(self, node: _Node, depth: int) -> list[Any]:
         items: list[Any] = []
-        while not isinstance(event := next(self._stream), yaml.SequenceEndEvent):
-            value, child = self._value(event, depth + 1)
-            node.children[len(items)] = child
+        while (event := self._next()).__class__ is not yaml.SequenceEndEvent:
+            value, node.children[len(items)] = self._value(event, depth + 1)
             items.append(value)
         return items
 
     def _mapping(self, node: _Node, depth: int) -> dict[str, Any]:
         data: dict[str, Any] = {}
-        while not isinstance(event := next(self._stream), yaml.MappingEndEvent):
-            start = _at(event)
+        while (event := self._next()).__class__ is not yaml.MappingEndEvent:
             key = self._key(event, depth)
-            value, child = self._value(next(self._stream), depth + 1)
+            value, child = self._value(self._next(), depth + 1)
             if key is None:
                 node.broken = True
             elif key in data:
-                first = self._line(node.keys[key])
-                self._fault(start, "yaml-duplicate-key", f"the key '{key}' stands here twice, first in line {first}")
+                first = self._line(_at(node.keys[key]))
+                self._fault(
+                    _at(event), "yaml-duplicate-key", f"the key '{key}' stands here twice, first in line {first}"
+                )
             else:
                 data[key] = value
-                node.keys[key] = start
+                node.keys[key] = event
                 node.children[key] = child
         return data
 
@@ -410,7 +438,7 @@ class _Composer:
         return self.text.count("\n", 0, index) + 1
 
     def _key(self, event: Any, depth: int) -> str | None:
-        index = event.start_mark.index
+        index = _at(event)
         if not isinstance(event, yaml.ScalarEvent):
             self._value(event, depth + 1)
             self._fault(index, "yaml-key", "a key is a text")
@@ -460,6 +488,7 @@ _TRAPS: Final = (
 )
 
 
+@lru_cache(maxsize=8192)  # the same keys and words come in every file
 def plain(text: str) -> tuple[Any, str | None]:
     """The value of a plain scalar, and, when readers of YAML differ about it, the sentence that says so."""
     if text in _NULL:
@@ -468,6 +497,8 @@ def plain(text: str) -> tuple[Any, str | None]:
         return True, None
     if text in _FALSE:
         return False, None
+    if text[0].isalpha() and text not in _OLD_BOOLEANS:  # what could be a number begins otherwise
+        return text, None
     if _INTEGER.fullmatch(text) and len(text) < 400:
         return int(text), None
     if _FRACTION.fullmatch(text) and len(text) < 400:

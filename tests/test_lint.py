@@ -126,6 +126,18 @@ def test_sound_conditions_are_left_alone(text: str) -> None:
             ),
         ),
         (
+            'contains(["Root"], userIdentity.type)',
+            ("quoted-identifier@10", "\"Root\" in double quotes is the field of that name, not a text (write 'Root')"),
+        ),
+        (
+            "contains(['ok', 'Denied'], norm.outcome)",
+            ("unknown-value@16", "norm.outcome is never 'Denied' (did you mean 'denied'?)"),
+        ),
+        (
+            'contains(`["Root", "root"]`, norm.actor_type)',
+            ("unknown-value@9", "norm.actor_type is never 'Root' (did you mean 'root'?)"),
+        ),
+        (
             'contains(resources, "x")',
             ("quoted-identifier@20", "\"x\" in double quotes is the field of that name, not a text (write 'x')"),
         ),
@@ -270,6 +282,8 @@ def test_nothing_is_said_of_a_sound_rule(folder: Path, match: str) -> None:
         ("errorCode && errorCode == `null`", "errorCode and errorCode == `null` exclude each other"),
         ("userIdentity == `null` && userIdentity.type == 'Root'", "userIdentity == `null` and userIdentity.type == 'Root' exclude each other"),
         ("eventName && !eventName", "it asks for something and for its opposite"),
+        ("starts_with(eventName, 'Delete') && lower(eventName) == 'createuser'", "starts_with(eventName, 'Delete') and lower(eventName) == 'createuser' exclude each other"),
+        ("in_list('ConsoleLogin', 'delete_audit_track')", "it reads nothing of the event, and is false"),
         ("starts_with(eventName, 'Create') && starts_with(eventName, 'Delete')", "starts_with(eventName, 'Create') and starts_with(eventName, 'Delete') exclude each other"),
         ("sensitiveAction && norm.mfa && type(sensitiveAction) == 'string'", "sensitiveAction and type(sensitiveAction) == 'string' exclude each other"),
     ],
@@ -331,7 +345,13 @@ def test_null_equals_null(folder: Path) -> None:
         ("eventName == 'CreateApiKey'", "event-alias"),
         ("lower(eventName) == 'deletesnapshot'", "event-alias"),
         ("matches(userAgent, '(?i)kali')", "costly"),
-        ("eventName == 'ConsoleLogin' || errorMessage", "costly"),
+        ("eventName == 'ConsoleLogin' || glob(userAgent, 'x*')", "costly"),
+        ("eventName == 'ConsoleLogin' || userAgent == sourceIPAddress", "costly"),
+        ("contains(keys(@), 'x') && eventName == 'ConsoleLogin'", "costly"),
+        ("starts_with(eventName, 'DescribeInstancs')", "unknown-event"),
+        ("contains(eventName, 'DELETE')", "unknown-event"),
+        ("ends_with(lower(norm.action), 'Key')", "unknown-event"),
+        ("contains(lower(norm.outcome), 'fail')", "part-of-closed"),
         ("contains(keys(@), 'x')", "costly"),
     ],
 )

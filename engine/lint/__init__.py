@@ -10,7 +10,9 @@ with a reason (`silencing`).
     events      names of events, by the catalogue
     terms       what a part of a condition can be
     proof       what never holds, always holds, implies: sound, see there
+    possible    a quick look that spares most conditions the proof
     conditions  what is proven about one condition
+    cost        what the matcher's index can do with a condition
     relations   what is proven about rules together
     examples    tests that cannot fail
 """

@@ -10,12 +10,14 @@ from typing import Any
 
 from engine.catalogue import catalogue
 from engine.errors import Problem
-from engine.expression import Expression, Node
+from engine.expression import Expression
 from engine.kinds import Field
 from engine.lint import conditions, events
 from engine.lint.codes import ACROSS_RULES
+from engine.lint.cost import cost
 from engine.lint.examples import View, idle_tests
 from engine.lint.notes import Note
+from engine.lint.possible import Possible
 from engine.lint.proof import Prover
 from engine.lint.reading import Finding, findings
 from engine.lint.relations import relations
@@ -60,12 +62,13 @@ def lint(examined: Examined, fields_of: KindFields, today: date, *, view: View |
 def errors(examined: Examined, fields_of: KindFields) -> list[Problem]:
     """Only what is certain to be wrong with each rule: what keeps rules from being loaded, sorted by place."""
     provers = _provers(examined, fields_of)
+    faults = {kind: _Faults(prover) for kind, prover in provers.items()}
     found: list[Problem] = []
     for rule in examined.rules:
         document, prover = examined.documents[rule.id], provers[rule.kind]
         notes = [
             note
-            for note in (*_wrong_expressions(rule, document, prover), *_about_exceptions(rule, prover))
+            for note in (*_wrong_expressions(rule, document, faults[rule.kind]), *_about_exceptions(rule, prover))
             if note.error
         ]
         if notes:
@@ -74,13 +77,33 @@ def errors(examined: Examined, fields_of: KindFields) -> list[Problem]:
     return sorted(found, key=lambda problem: (problem.place, problem.code))
 
 
-def _wrong_expressions(rule: Rule, document: Document, prover: Prover) -> Iterator[Note]:
-    for loc, offset, expression in _expressions(rule, document):
+class _Faults:
+    """What is certainly wrong with expressions of one kind. Most texts come many times, and are looked at once."""
+
+    def __init__(self, prover: Prover) -> None:
+        self._prover = prover
+        self._possible = Possible(prover)
+        self._known: dict[tuple[str, bool], list[Finding]] = {}
+
+    def of(self, expression: Expression, *, condition: bool) -> list[Finding]:
+        asked = expression.text, condition
+        found = self._known.get(asked)
+        if found is None:
+            found = self._known[asked] = self._found(expression, condition)
+        return found
+
+    def _found(self, expression: Expression, condition: bool) -> list[Finding]:
         tree, text = expression.tree, expression.text
-        found = [finding for finding in findings(tree, text, prover.schema) if finding.error]
-        if not found and _is_condition(loc) and prover.never(tree):
-            found = [finding for finding in conditions.truths(tree, text, prover) if finding.error]
-        yield from (_note(loc, offset, finding) for finding in found)
+        found = [finding for finding in findings(tree, text, self._prover.schema) if finding.error]
+        if found or not condition or self._possible(expression) or not self._prover.never(tree):
+            return found
+        return [finding for finding in conditions.truths(tree, text, self._prover) if finding.error]
+
+
+def _wrong_expressions(rule: Rule, document: Document, faults: _Faults) -> Iterator[Note]:
+    for loc, offset, expression in _expressions(rule, document):
+        for finding in faults.of(expression, condition=_is_condition(loc)):
+            yield _note(loc, offset, finding)
 
 
 def _provers(examined: Examined, fields_of: KindFields) -> dict[str, Prover]:
@@ -201,7 +224,7 @@ def _about_expressions(rule: Rule, document: Document, prover: Prover) -> Iterat
         if known is not None:
             found += events.findings(tree, known, rule.match.lists)
         if _is_condition(loc) and not any(finding.error for finding in found):  # what else is so may follow from that
-            found += _proven(loc, tree, text, prover, watches_all=isinstance(rule.memory, Silent | FirstSeen))
+            found += _proven(loc, expression, rule, prover)
         for finding in found:
             yield _note(loc, offset, finding)
 
@@ -210,9 +233,10 @@ def _note(loc: Loc, offset: int, finding: Finding) -> Note:
     return Note(loc, finding.code, finding.message, finding.suggestion, finding.error, offset + finding.offset)
 
 
-def _proven(loc: Loc, tree: Node, text: str, prover: Prover, *, watches_all: bool) -> Iterator[Finding]:
-    """What is proven; *watches_all*: the rule may mean every event, as one that waits for silence does."""
-    if watches_all and prover.always(tree):
+def _proven(loc: Loc, expression: Expression, rule: Rule, prover: Prover) -> Iterator[Finding]:
+    """What is proven; a rule that waits for silence, or learns what is usual, may mean every event."""
+    tree, text = expression.tree, expression.text
+    if isinstance(rule.memory, Silent | FirstSeen) and prover.always(tree):
         return
     yield from conditions.truths_of_unknown(tree, text, prover)
     settled = False
@@ -223,7 +247,7 @@ def _proven(loc: Loc, tree: Node, text: str, prover: Prover, *, watches_all: boo
         return
     yield from conditions.nulls(tree, prover)
     if loc == ("match",):
-        yield from conditions.cost(tree, text, prover)
+        yield from cost(expression, rule.kind)
 
 
 def _is_condition(loc: Loc) -> bool:

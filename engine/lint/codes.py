@@ -19,7 +19,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "contained-rule": "every event that satisfies this rule satisfies another one too",
     "contains-equality": "contains(eventName, 'X') where X is the whole name of an event",
     "contains-membership": "contains('A,B', x) asks for a part of a text; a list was meant",
-    "costly": "no index can find the events of this condition: it is decided for every event",
+    "costly": "a condition that the index can leave out for no event, or only by trying a pattern on each",
     "event-alias": "an event whose call is known under other names too, which the condition leaves out",
     "event-spelling": "an event that is recorded in another case, or in several",
     "exception-hides-all": "an exception that holds for every event of its rule",

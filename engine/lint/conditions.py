@@ -1,15 +1,13 @@
-"""What can be proven about one condition: that it never or always holds, that null makes it true, that it is costly."""
+"""What can be proven about one condition: that it never or always holds, that null makes it true."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from engine.expression import Node, children, excerpt, part
-from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts, literal_side, texts_of
+from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts
 from engine.lint.reading import Finding
 from engine.lint.terms import SHARES, key, path_of, reads_event, subjects
-
-_COSTLY_HINT = "say which events it is about, by eventName or in_list(eventName, …), beside every ||"
 
 
 def truths_of_unknown(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
@@ -56,6 +54,8 @@ def _parts(node: Node, text: str, prover: Prover, offset: int) -> Iterator[Findi
 
 def _never(tree: Node, text: str, prover: Prover) -> str:
     """Why no event satisfies *tree*, where there is one reason."""
+    if not reads_event(tree):
+        return "no event satisfies this condition: it reads nothing of the event, and is false"
     try:
         reasons = prover.conflicts(tree)
     except TooMany:  # pragma: no cover - then nothing was proven
@@ -134,59 +134,6 @@ def _allows(world: World, node: Node, both: World, prover: Prover) -> bool:
     if claim is None or claim.outcome != "true":
         return False
     return prover.agrees(world, both)
-
-
-# --- cost -------------------------------------------------------------------------------------------------------------
-
-
-def cost(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
-    """Why the events of this condition cannot be looked up, if they cannot: it is then decided for every event."""
-    for node, _, start in _at_root(tree, 0):
-        if node["type"] in {"current", "value_projection"} and not _below_path(node):
-            message = "this reads the whole event, so that nothing of it can be left undecoded"
-            yield Finding(start, "costly", message, "name the fields that it is about", error=False)
-            return
-    try:
-        worlds = prover.possible(tree)
-    except TooMany:
-        message = "this has more alternatives than an index can hold: it is decided for every event"
-        yield Finding(
-            tree.get("start", 0), "costly", message, "make a list of the values, and ask in_list", error=False
-        )
-        return
-    for world in worlds:
-        if any(_can_be_looked_up(claim, prover) for claim in world.values()):
-            continue
-        said = " && ".join(_said(claim, text) for claim in list(world.values())[:2]) or "it"
-        message = f"no value of a field is necessary where {excerpt(said)} holds: this is decided for every event"
-        yield Finding(tree.get("start", 0), "costly", message, _COSTLY_HINT, error=False)
-        return
-
-
-def _below_path(node: Node) -> bool:
-    return node["type"] == "value_projection" and path_of(children(node)[0]) is not None
-
-
-def _can_be_looked_up(claim: Claim, prover: Prover) -> bool:
-    """Whether the claim names values, or the beginning, of one field: what an index can find events by."""
-    atom = claim.atom
-    path = path_of(list(subjects(atom))[-1])
-    if path is None:
-        return False
-    field = prover.schema.fields.get(path)
-    if path_of(atom) is not None:
-        return claim.outcome == "true" and field is not None and field.type == "boolean"
-    if field is not None and field.values and path in prover.schema.certain:
-        return True
-    if claim.outcome != "true":
-        return False
-    compared = literal_side(atom)
-    if compared is not None:
-        return bool(atom["value"] == "eq")
-    if atom["type"] != "function_expression":
-        return False
-    names_values = atom["value"] == "contains" and texts_of(atom["children"][0]) is not None
-    return names_values or atom["value"] in {"in_list", "in_cidr", "starts_with"}
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ spellings too, which the condition leaves out.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,6 +42,7 @@ def findings(tree: Node, known: Catalogue, lists: Lists) -> Iterator[Finding]:
     for name in _lists_asked(tree):
         covered |= lists.get(name, frozenset())
     yield from _parts_of_names(tree, known)
+    yield from _unknown_parts(tree, known)
     for item in named:
         if not item.name:
             continue
@@ -63,6 +64,33 @@ def _parts_of_names(tree: Node, known: Catalogue) -> Iterator[Finding]:
         if subject is not None and second["type"] == "literal" and isinstance(name, str) and known.knows(name):
             message = f"'{name}' is the whole name of an event, and this asks for names that contain it"
             yield Finding(start, "contains-equality", message, f"write {subject} == '{name}'", error=False)
+
+
+_HAS_PART: Final[Mapping[str, tuple[str, Callable[[str, str], bool]]]] = {
+    "starts_with": ("begins with", str.startswith),
+    "ends_with": ("ends with", str.endswith),
+    "contains": ("contains", str.__contains__),
+}
+
+
+def _unknown_parts(tree: Node, known: Catalogue) -> Iterator[Finding]:
+    """starts_with(eventName, 'Delet_'): a part that no known name has."""
+    for node, _, start in walk(tree):
+        if node["type"] != "function_expression" or node["value"] not in _HAS_PART or len(node["children"]) != 2:
+            continue
+        first, second = node["children"]
+        subject, text = _subject(first), second.get("value")
+        if subject is None or second["type"] != "literal" or not isinstance(text, str):
+            continue
+        word, has = _HAS_PART[node["value"]]
+        exact = subject in _NAME_PATHS
+        names = (name for spelled in known.spellings.items() for name in (spelled[1] if exact else spelled[:1]))
+        if not any(has(name, text) for name in names):
+            message = f"no event is known whose name {word} '{text}'"
+            other = any(has(name, text.lower()) for name in known.spellings)
+            hint = "case counts here: ask lower(eventName) for the text in small letters" if other and exact else None
+            hint = f"write '{text.lower()}'" if other and not exact else hint
+            yield Finding(second.get("start", start), "unknown-event", message, hint, error=False)
 
 
 def unknown_values(values: Iterable[str], known: Catalogue) -> Iterator[tuple[str, str | None]]:

@@ -14,7 +14,7 @@ impossible; what is not may be so all the same. tests/laws/test_proofs.py holds 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
@@ -413,8 +413,10 @@ def folded_texts(name: Key, claims: Iterable[Claim], lists: Lists) -> frozenset[
     The texts, case-folded, that the subject called *name* can have if it is a text; None where that may be any.
 
     It rests on casefold(lower(x)) == casefold(x), which holds for every character of Unicode; upper() has no such law
-    (a dotless i).
+    (a dotless i). What a text begins with, ends with or holds, its folded form does so folded: each character is folded
+    by itself.
     """
+    claims = tuple(claims)
     wanted_texts: frozenset[str] | None = None
     excluded: set[str] = set()
     for claim in claims:
@@ -424,7 +426,29 @@ def folded_texts(name: Key, claims: Iterable[Claim], lists: Lists) -> frozenset[
         atom = claim.atom
         if claim.outcome == "false" and _is_in_list(atom) and _folds_to(atom["children"][0], name):
             excluded |= lists.get(atom["children"][1]["value"], frozenset())
-    return None if wanted_texts is None else wanted_texts - excluded
+    if wanted_texts is None:
+        return None
+    fits = [test for claim in claims if (test := _part_wanted(claim, name)) is not None]
+    return frozenset(text for text in wanted_texts - excluded if all(test(text) for test in fits))
+
+
+_HAS_PART: Final[Mapping[str, Callable[[str, str], bool]]] = {
+    "starts_with": str.startswith,
+    "ends_with": str.endswith,
+    "contains": str.__contains__,
+}
+
+
+def _part_wanted(claim: Claim, name: Key) -> Callable[[str], bool] | None:
+    """Whether a folded text has the part that *claim* wants of the subject called *name*; None where it wants none."""
+    atom = claim.atom
+    if claim.outcome != "true" or atom["type"] != "function_expression" or atom["value"] not in _HAS_PART:
+        return None
+    subject, wanted_part = atom["children"]
+    if wanted_part["type"] != "literal" or not isinstance(wanted_part["value"], str) or not _folds_to(subject, name):
+        return None
+    has, folded = _HAS_PART[atom["value"]], wanted_part["value"].casefold()
+    return lambda text: has(text, folded)
 
 
 def _folded_by(claim: Claim, name: Key, lists: Lists) -> frozenset[str] | None:

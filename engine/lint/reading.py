@@ -14,7 +14,7 @@ from engine.functions import TYPES_MAP, wanted
 from engine.kinds import Field
 from engine.lint.proof import literal_side
 from engine.lint.schema import Schema
-from engine.lint.terms import type_of, types
+from engine.lint.terms import path_of, type_of, types
 from engine.strict_yaml import nearest
 
 
@@ -37,7 +37,8 @@ def findings(tree: Node, text: str, schema: Schema) -> list[Finding]:
     """What is doubtful about an expression that is read against a whole event."""
     found: list[Finding] = []
     _Reader(text, schema, found).read(tree, _ROOT, 0)
-    found += _old_literals(tree, text)
+    if "`" in text:
+        found += _old_literals(tree, text)
     return sorted(set(found), key=lambda finding: finding.offset)
 
 
@@ -81,6 +82,10 @@ class _Reader:
             return None
         if kind == "function_expression":
             self._call(node, at, offset)
+            return None
+        if kind == "multi_select_list":
+            for child in children(node):
+                self._operand(child, at, offset)
             return None
         for child in children(node):
             self.read(child, None if kind == "expref" else at, offset)
@@ -247,6 +252,11 @@ class _Reader:
             message = f"{known.path} is {_a(known.type)} and the list holds none: it never contains it"
             hint = "write the values in single quotes" if wants == "string" else None
             self._note(offset, "comparison-type", message, hint)
+            return
+        for index, value in enumerate(values):
+            if isinstance(value, str) and wants == "string":
+                inside = items["children"][index] if items["type"] == "multi_select_list" else items
+                self._closed(known, value, inside.get("start", offset))
 
     def _part_of_text(self, node: Node, path: Where, offset: int) -> None:
         """Tests for a part of a text where the whole of it was meant."""
@@ -271,6 +281,8 @@ class _Reader:
                 error=False,
             )
             return
+        if first["type"] == "function_expression" and first["value"] in {"lower", "upper"}:
+            path = path_of(first["children"][0])
         known = self.schema.fields.get(path) if path else None
         if known is not None and known.values and second["type"] == "literal":
             one_of = ", ".join(known.values)

@@ -71,10 +71,22 @@ def key(node: Node) -> Key:
     kind = node["type"]
     if kind == "literal":
         return f"`{node['value']!r}`"
+    known = _KEYS.get(id(node))
+    if known is not None and known[0] is node:
+        return known[1]
     below = [key(child) if isinstance(child, dict) else repr(child) for child in node["children"]]
     if kind == "comparator" and node["value"] == "eq":
         below.sort()
-    return f"{kind} {node.get('value', '')!r}({', '.join(below)})"
+    found = f"{kind} {node.get('value', '')!r}({', '.join(below)})"
+    if len(_KEYS) >= _MOST_KEYS:
+        _KEYS.clear()
+    _KEYS[id(node)] = node, found
+    return found
+
+
+# The same few nodes are asked again and again, and some hold fifty names. They are kept, so that their ids stay theirs.
+_KEYS: Final[dict[int, tuple[Node, Key]]] = {}
+_MOST_KEYS: Final = 2048
 
 
 def path_of(node: Node) -> str | None:

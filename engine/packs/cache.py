@@ -5,40 +5,35 @@ Checking a thousand rule files takes seconds, and they seldom change. What `load
 named by a digest of everything that it was made from: the bytes of every file, the code that read them, the versions
 below it. When anything differs the name differs, so nothing that is stale can be found; there is no other invalidation.
 
-The file holds data and no code: classes are numbers in a fixed table, expressions are their syntax trees, and reading
-it runs nothing but constructors. It is believed only if this user owns it and its folder and nobody else may write
-there, and if its own digest is right. Whatever is wrong with it, the rules are read from their files.
+The file holds data and no code (`engine.packs.packed`). It is believed only if this user owns it and its folder and
+nobody else may write there, and if its own digest is right: who could write there could as well change the rules.
+Whatever is wrong with it, the rules are read from their files.
+
+Importing this module imports neither YAML nor the models of rule files: with the cache, nothing needs them.
 """
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import os
-import platform
 import sys
-import tempfile
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
-from dataclasses import fields, is_dataclass
-from datetime import date, timedelta
-from enum import Enum
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 import engine
-from engine import rule as nouns
-from engine.errors import Place, Problem
-from engine.expression import Expression, Lists, Template
-from engine.packs.files import find
-from engine.packs.loader import load as load_files
+from engine.packs.files import Sources, gathered
+from engine.packs.packed import decode, encode
 from engine.rule import RuleSet
 
 KEPT: Final = 8  # files; each is one state of one set of rules
 _DIGEST: Final = 32
-_BELOW: Final = ("jmespath", "msgspec", "pydantic", "pyyaml")  # what decides how files are read
+_BELOW: Final = ("jmespath", "msgspec", "pydantic", "re2", "yaml")  # what decides how files are read
 
 
 def default_folder() -> Path:
@@ -57,20 +52,50 @@ def load(paths: Sequence[str] = (), folder: Path | None = None) -> RuleSet:
         folder = folder or default_folder()
     except RuntimeError:  # a user without a home has no cache
         return load_files(paths)
+    with unwatched():
+        sources = gathered(paths)
+        try:
+            kept = folder / f"rules-{key(paths, sources)}.bin"
+        except OSError:  # a program without files to be known by, in an archive: nothing to tell its versions apart
+            return load_files(paths, sources)
+        rules = _kept(kept)
+        if rules is None:
+            rules = load_files(paths, sources)
+            with suppress(OSError):
+                _keep(kept, encode(rules))
+        return rules
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """
+    Without the cyclic garbage collector: it would walk all rules made so far again and again, and find nothing.
+
+    What is there at the end is taken out of its sight (`gc.freeze`) until the next load, which has it look at all once:
+    with 10,000 rules, each pass over them takes half a second.
+    """
+    paused = gc.isenabled()
+    if gc.get_freeze_count():
+        gc.unfreeze()
+        gc.collect()
+    gc.disable()
     try:
-        kept = folder / f"rules-{key(paths)}.bin"
-    except OSError:
-        return load_files(paths)  # it says which file cannot be read
-    rules = _kept(kept)
-    if rules is None:
-        rules = load_files(paths)
-        with suppress(OSError):
-            _keep(kept, encode(rules))
-    return rules
+        yield
+    finally:
+        gc.freeze()
+        if paused:
+            gc.enable()
 
 
-def key(paths: Sequence[str]) -> str:
-    """A digest of all that the rules of *paths* are made from. Raises OSError when a file cannot be read."""
+def load_files(paths: Sequence[str], sources: Sources | None = None) -> RuleSet:
+    """`engine.packs.load`."""
+    from engine.packs.loader import load as load_them  # noqa: PLC0415 what reads YAML is only needed here
+
+    return load_them(paths, sources)
+
+
+def key(paths: Sequence[str], sources: Sources) -> str:
+    """A digest of all that the rules of *paths* are made from."""
     digest = hashlib.blake2b(digest_size=16)
 
     def add(*parts: str | bytes) -> None:
@@ -78,19 +103,38 @@ def key(paths: Sequence[str]) -> str:
             data = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
             digest.update(len(data).to_bytes(8, "big") + data)
 
-    add(platform.python_version(), sys.implementation.cache_tag or "", *(version(name) for name in _BELOW))
-    root = Path(engine.__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        stat = path.stat()
-        add(str(path), str(stat.st_mtime_ns), str(stat.st_size))
-    problems: list[Problem] = []
-    add(*paths)
-    for item in find(paths, problems):
-        add(str(item.path), item.role, str(item.pack), f"{item.whole}{item.named}", item.path.read_bytes())
-        if item.pack is not None:
-            add(item.pack.read_bytes())
-    add(*(str(problem) for problem in problems))
+    add(sys.version, sys.implementation.cache_tag or "", *_program(), *paths)
+    for item in sources.found:
+        add(item.path, item.role, item.pack or "", f"{item.whole}{item.named}")
+    for path, text in sources.texts.items():
+        add(path, text if isinstance(text, bytes) else f"unreadable: {text}")
+    add(*(str(problem) for problem in sources.problems))
     return digest.hexdigest()
+
+
+def _program() -> Iterator[str | bytes]:
+    """What reads the files: this program's own modules and tables, and the packages below it."""
+    for path in _modules(str(Path(engine.__file__).parent)):
+        yield path
+        yield Path(path).read_bytes()
+    for name in _BELOW:
+        spec = find_spec(name)  # imports nothing
+        home = Path(spec.origin).parent if spec is not None and spec.origin is not None else Path()
+        for said in ("__init__.py", "version.py", "_version.py"):  # where a package says its version
+            with suppress(OSError):
+                yield f"{name}/{said}"
+                yield (home / said).read_bytes()
+
+
+def _modules(folder: str) -> Iterator[str]:
+    """The modules and tables in a folder and those below. All: what decides how a rule is read is not one module's."""
+    with os.scandir(folder) as entries:
+        listed = sorted(entries, key=lambda entry: entry.name)
+    for entry in listed:
+        if entry.is_dir():
+            yield from _modules(entry.path)
+        elif entry.name.endswith((".py", ".txt")):
+            yield entry.path
 
 
 # --- the file
@@ -122,6 +166,8 @@ def _ours(path: Path) -> bool:
 
 def _keep(path: Path, data: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    import tempfile  # noqa: PLC0415 as above
+
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".rules-")  # mode 0600
     try:
         with os.fdopen(handle, "wb") as file:
@@ -133,98 +179,3 @@ def _keep(path: Path, data: bytes) -> None:
     aged = sorted(path.parent.glob("rules-*.bin"), key=lambda file: file.stat().st_mtime, reverse=True)
     for old in aged[KEPT:]:
         old.unlink(missing_ok=True)
-
-
-# --- its content
-
-_CLASSES: Final[tuple[Any, ...]] = (
-    Expression,
-    Template,
-    Place,
-    *sorted(
-        (
-            found
-            for found in vars(nouns).values()
-            if isinstance(found, type)
-            and found.__module__ == nouns.__name__
-            and found is not RuleSet
-            and (is_dataclass(found) or issubclass(found, Enum))
-        ),
-        key=lambda found: found.__name__,
-    ),
-)
-_NUMBERS: Final = {found: number for number, found in enumerate(_CLASSES)}
-_GIVEN: Final[dict[Any, tuple[str, ...]]] = {
-    found: tuple(field.name for field in fields(found) if field.init) for found in _CLASSES if is_dataclass(found)
-}
-_LIST, _TUPLE, _OBJECT, _SPAN, _DAY, _WORD, _SET, _EXPRESSION = range(8)
-
-
-def encode(rules: RuleSet) -> bytes:
-    """*rules* as bytes for `decode`."""
-    lists = {name: sorted(values) for name, values in rules.lists.items()}
-    return msgspec.msgpack.encode([lists, [_packed(rule) for rule in rules.rules]])
-
-
-def decode(data: bytes) -> RuleSet:
-    """
-    The rules in *data*; all of them share one mapping of lists.
-
-    Raises msgspec's errors, TypeError, ValueError, LookupError or AttributeError when it holds something else.
-    """
-    packed_lists, packed_rules = msgspec.msgpack.decode(data)
-    lists: Lists = {name: frozenset(values) for name, values in packed_lists.items()}
-    unpack = _unpacker(lists)
-    return RuleSet(tuple(unpack(rule) for rule in packed_rules), lists)
-
-
-def _packed(value: Any) -> Any:  # scalars and mappings as themselves, everything else as [tag, …]
-    if value is None or value.__class__ in (str, int, bool, float):
-        return value
-    if isinstance(value, Expression):
-        return [_EXPRESSION, value.text, value.tree, _packed(value.place)]
-    if isinstance(value, Enum):
-        return [_WORD, _NUMBERS[type(value)], value.value]
-    if is_dataclass(value):
-        kind: Any = type(value)
-        return [_OBJECT, _NUMBERS[kind], *(_packed(getattr(value, name)) for name in _GIVEN[kind])]
-    if isinstance(value, Mapping):
-        return {name: _packed(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_LIST if isinstance(value, list) else _TUPLE, *map(_packed, value)]
-    if isinstance(value, frozenset):
-        return [_SET, *map(_packed, sorted(value))]
-    if isinstance(value, timedelta):
-        return [_SPAN, value.days, value.seconds, value.microseconds]
-    if isinstance(value, date):
-        return [_DAY, value.toordinal()]
-    raise TypeError(f"a rule holds a {type(value).__name__}, which the cache does not know")
-
-
-def _unpacker(lists: Lists) -> Callable[[Any], Any]:
-    def unpack(value: Any) -> Any:
-        kind = value.__class__
-        if kind is dict:
-            return {name: unpack(item) for name, item in value.items()}
-        if kind is not list:
-            return value
-        tag = value[0]
-        if tag == _OBJECT:
-            return _CLASSES[value[1]](*map(unpack, value[2:]))
-        if tag == _EXPRESSION:
-            return Expression(value[1], value[2], lists, unpack(value[3]))
-        if tag == _TUPLE:
-            return tuple(map(unpack, value[1:]))
-        if tag == _LIST:
-            return list(map(unpack, value[1:]))
-        if tag == _WORD:
-            return _CLASSES[value[1]](value[2])
-        if tag == _SET:
-            return frozenset(map(unpack, value[1:]))
-        if tag == _SPAN:
-            return timedelta(*value[1:])
-        if tag == _DAY:
-            return date.fromordinal(value[1])
-        raise ValueError(f"unknown tag {tag!r}")
-
-    return unpack

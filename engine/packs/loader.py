@@ -6,18 +6,17 @@ import hashlib
 from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from engine.alert import canonical
 from engine.errors import ConfigurationError, Place, Problem
-from engine.expression import Expression, ExpressionFault, Lists, Template, parse, parse_template
+from engine.expression import Expression, ExpressionFault, Known, Lists, Template, parse, parse_template
 from engine.kinds import MODULES, Field
 from engine.kinds import kind as kind_called
 from engine.packs import authored
-from engine.packs.files import Found, find
+from engine.packs.files import Found, Sources, gathered
 from engine.rule import (
     Attack,
     Count,
@@ -55,16 +54,17 @@ class Examined:
     whole: frozenset[str] = frozenset()  # ids of rules whose whole pack was examined
 
 
-def load(paths: Sequence[str] = ()) -> RuleSet:
+def load(paths: Sequence[str] = (), sources: Sources | None = None) -> RuleSet:
     """
     The rules of *paths*: files, folders, `builtin:tencent`, `builtin:aws`; none of them: every built-in pack.
 
     Disabled rules are loaded too, with `enabled` false. Raises ConfigurationError with every problem of every file,
-    and with what the checks are certain to be wrong (docs/rules.md); their warnings stop nothing.
+    and with what the checks are certain to be wrong (docs/rules.md); their warnings stop nothing. *sources* are the
+    files of *paths*, where they have been read already.
     """
     from engine.lint import errors  # noqa: PLC0415 the checks read what this module made
 
-    examined = examine(paths)
+    examined = examine(paths, sources)
     wrong = [problem for problem in examined.problems if problem.severity == "error"]
     wrong += errors(examined, fields_of)
     if wrong:
@@ -77,24 +77,25 @@ def fields_of(kind: str) -> tuple[Field, ...]:
     return kind_called(kind, redaction_key=bytes(32)).fields  # documentation only: nothing is decoded with this key
 
 
-def examine(paths: Sequence[str] = ()) -> Examined:
+def examine(paths: Sequence[str] = (), sources: Sources | None = None) -> Examined:
     """As `load`, for who wants to go on after problems; broken rules are left out. Never raises for the files' sake."""
-    problems: list[Problem] = []
-    found = find(paths, problems)
+    sources = sources or gathered(paths)
+    problems = list(sources.problems)
     named: dict[str, Document] = {}
-    lists = _lists((item for item in found if item.role == "list"), problems, named)
-    packs = _Packs(problems)
-    for item in found:
+    lists = _lists(sources, problems, named)
+    packs = _Packs(sources, problems)
+    known: Known = {}
+    for item in sources.found:
         if item.role == "pack":
             packs.add(item)
     rules: dict[str, Rule] = {}
     documents: dict[str, Document] = {}
     broken: set[str] = set()
     whole: set[str] = set()
-    for item in found:
+    for item in sources.found:
         if item.role != "rule":
             continue
-        document, rule = _rule(item, packs, lists, problems)
+        document, rule = _rule(item, sources, packs, lists, known, problems)
         if document is None or rule is None:
             broken.add(_id_of(document))
             continue
@@ -111,18 +112,20 @@ def examine(paths: Sequence[str] = ()) -> Examined:
     return Examined(RuleSet(tuple(rules.values()), lists), ordered, documents, named, frozenset(whole))
 
 
-def _read(path: Path, model: type[Model], problems: list[Problem]) -> tuple[Document | None, Model | None]:
+def _read(
+    path: str, model: type[Model], sources: Sources, problems: list[Problem]
+) -> tuple[Document | None, Model | None]:
     """The document in a file and what it says; either is None if it could not be had, with the reasons noted."""
-    try:
-        document, faults = read(path)
-    except OSError as error:
-        problems.append(Problem(Place(str(path)), "unreadable", f"cannot be read: {error.strerror or error}"))
+    raw = sources.texts[path]
+    if isinstance(raw, OSError):
+        problems.append(Problem(Place(path), "unreadable", f"cannot be read: {raw.strerror or raw}"))
         return None, None
+    document, faults = read(raw, file=path)
     problems += faults
     if document is None:
         return None, None
     if document.data is None and not faults:
-        problems.append(Problem(Place(str(path)), "empty-file", "the file is empty"))
+        problems.append(Problem(Place(path), "empty-file", "the file is empty"))
         return None, None
     try:
         value = model.model_validate(document.data)
@@ -135,12 +138,14 @@ def _read(path: Path, model: type[Model], problems: list[Problem]) -> tuple[Docu
 # --- lists ------------------------------------------------------------------------------------------------------------
 
 
-def _lists(found: Iterable[Found], problems: list[Problem], named: dict[str, Document]) -> Lists:
+def _lists(sources: Sources, problems: list[Problem], named: dict[str, Document]) -> Lists:
     """The values of each list by its name; *named* receives the documents of those that the paths themselves hold."""
     lists: dict[str, frozenset[str]] = {}
     homes: dict[str, str] = {}
-    for item in found:
-        document, file = _read(item.path, authored.ListFile, problems)
+    for item in sources.found:
+        if item.role != "list":
+            continue
+        document, file = _read(item.path, authored.ListFile, sources, problems)
         if document is None or file is None:
             continue
         values = frozenset(value.casefold() for value in file.values)
@@ -163,7 +168,7 @@ def _lists(found: Iterable[Found], problems: list[Problem], named: dict[str, Doc
         lists[file.name] = values
         if item.named:
             named[file.name] = document
-        homes[file.name] = str(item.path)
+        homes[file.name] = item.path
     return lists
 
 
@@ -173,10 +178,11 @@ def _lists(found: Iterable[Found], problems: list[Problem], named: dict[str, Doc
 class _Packs:
     """The pack files that were met, each read once."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, sources: Sources, problems: list[Problem]) -> None:
+        self._sources = sources
         self._problems = problems
-        self._read: dict[Path, tuple[Document | None, authored.PackFile | None]] = {}
-        self._whole: list[Path] = []
+        self._read: dict[str, tuple[Document | None, authored.PackFile | None]] = {}
+        self._whole: list[str] = []
 
     def add(self, item: Found) -> None:
         self._open(item.path)
@@ -199,9 +205,9 @@ class _Packs:
                     elif path in self._whole and rule_id not in broken:
                         self._problems.append(_no_such_rule(document, (key, index), rule_id, rules))
 
-    def _open(self, path: Path) -> tuple[Document | None, authored.PackFile | None]:
+    def _open(self, path: str) -> tuple[Document | None, authored.PackFile | None]:
         if path not in self._read:
-            document, pack = _read(path, authored.PackFile, self._problems)
+            document, pack = _read(path, authored.PackFile, self._sources, self._problems)
             if document is not None and pack is not None and pack.kind is not None:
                 _check_kind(document, pack.kind, self._problems)
             self._read[path] = document, pack
@@ -226,12 +232,14 @@ def _check_kind(document: Document, kind: str, problems: list[Problem]) -> bool:
 # --- rules ------------------------------------------------------------------------------------------------------------
 
 
-def _rule(item: Found, packs: _Packs, lists: Lists, problems: list[Problem]) -> tuple[Document | None, Rule | None]:
+def _rule(
+    item: Found, sources: Sources, packs: _Packs, lists: Lists, known: Known, problems: list[Problem]
+) -> tuple[Document | None, Rule | None]:
     before = len(problems)
-    document, file = _read(item.path, authored.RuleFile, problems)
+    document, file = _read(item.path, authored.RuleFile, sources, problems)
     if document is None:
         return None, None
-    compiled = _Compiled(document, lists, problems)
+    compiled = _Compiled(document, lists, known, problems)
     kind = _kind(document, item, packs, problems)
     if file is None or kind is None or len(problems) > before:
         return document, None
@@ -260,10 +268,11 @@ def _kind(document: Document, item: Found, packs: _Packs, problems: list[Problem
 class _Compiled:
     """Every expression and template of a rule file, parsed where it stands, whether or not the rest is sound."""
 
-    def __init__(self, document: Document, lists: Lists, problems: list[Problem]) -> None:
+    def __init__(self, document: Document, lists: Lists, known: Known, problems: list[Problem]) -> None:
         self._document = document
         self._lists = lists
         self._problems = problems
+        self._known = known
         self._expressions: dict[tuple[str | int, ...], Expression] = {}
         self.templates: dict[str, Template] = {}
         data = document.data if isinstance(document.data, dict) else {}
@@ -278,13 +287,15 @@ class _Compiled:
 
     def _expression(self, loc: tuple[str | int, ...], text: str) -> None:
         try:
-            self._expressions[loc] = parse(text, lists=self._lists, place=self._document.place(loc))
+            self._expressions[loc] = parse(text, lists=self._lists, place=self._document.place(loc), known=self._known)
         except ExpressionFault as fault:
             self._note(loc, fault)
 
     def _template(self, name: str, text: str) -> None:
         try:
-            self.templates[name] = parse_template(text, lists=self._lists, place=self._document.place((name,)))
+            self.templates[name] = parse_template(
+                text, lists=self._lists, place=self._document.place((name,)), known=self._known
+            )
         except ExpressionFault as fault:
             self._note((name,), fault)
 

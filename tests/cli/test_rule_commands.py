@@ -186,7 +186,7 @@ unless[0] a drill
   * in_cidr(sourceIPAddress, '203.0.113.0/24')  → true
   └─ * sourceIPAddress  → "203.0.113.9"
 The event would raise it if one field were something else:
-  sourceIPAddress would have to be 'other' (is '203.0.113.9')
+  sourceIPAddress would have to be '198.51.100.1' (is '203.0.113.9')
 """)
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from engine.errors import EvaluationError
 from engine.expression import Expression, parse
 from engine.kinds import kind
+from engine.lint.possible import Possible
 from engine.lint.proof import Prover
 from engine.lint.schema import Schema
 
@@ -154,3 +155,13 @@ def test_case_folding_takes_no_notice_of_lower() -> None:
 
 def test_upper_case_stays_upper_case() -> None:
     assert [c for c in map(chr, range(sys.maxunicode + 1)) if c.upper().upper() != c.upper()] == []
+
+
+@settings(max_examples=500, deadline=None)
+@given(conditions)
+def test_what_a_quick_look_takes_for_possible_the_proof_does_not_refute(text: str) -> None:
+    expression = parse(text, lists=LISTS)
+
+    for prover in (PROVER, LOOSE):
+        if Possible(prover)(expression):
+            assert not prover.never(expression.tree)
