@@ -15,6 +15,12 @@ class Metrics:
         self.registry = registry = CollectorRegistry()
         self.events = Counter("tocsin_events", "New events evaluated", ["source"], registry=registry)
         self.repeated = Counter("tocsin_events_repeated", "Events read again", ["source"], registry=registry)
+        self.changed = Counter(
+            "tocsin_events_changed",
+            "Events that said something else when they were read again",
+            ["source"],
+            registry=registry,
+        )
         self.quarantined = Counter(
             "tocsin_quarantined", "Records that could not be decoded", ["source"], registry=registry
         )
@@ -62,6 +68,7 @@ class Metrics:
         self.poll_seconds.labels(source).observe(seconds)
         self.events.labels(source).inc(tally.events)
         self.repeated.labels(source).inc(tally.repeated)
+        self.changed.labels(source).inc(tally.changed)
         self.quarantined.labels(source).inc(tally.quarantined)
         for rule, number in tally.rules_matched.items():
             self.matches.labels(rule).inc(number)

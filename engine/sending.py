@@ -37,9 +37,16 @@ def deliver(
     clock: Callable[[], float],
     chance: Callable[[], float],
     lease: timedelta = timedelta(minutes=2),
+    due_by: float | None = None,
 ) -> tuple[Delivery, Outcome, DeliveryState] | None:
-    """One attempt at the delivery that has waited longest for *destination*; None when nothing is due."""
-    delivery = store.claim(destination, clock(), lease.total_seconds())
+    """
+    One attempt at the delivery that has waited longest for *destination*; None when nothing is due.
+
+    With *due_by* (epoch seconds, not later than now) only what was due then: what fails is not due again so soon.
+    """
+    now = clock()
+    asked = now if due_by is None else min(due_by, now)
+    delivery = store.claim(destination, asked, lease.total_seconds() + (now - asked))
     if delivery is None:
         return None
     outcome = attempt(notifier, delivery)

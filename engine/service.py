@@ -15,6 +15,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,6 +51,7 @@ from engine.wallclock import LONG, ClockGuard, back_from_the_future, shifted
 
 GRACE_SECONDS: Final = 10.0  # what SIGTERM allows for finishing; what is not done by then is rolled back
 STALLED_EXIT: Final = 70  # EX_SOFTWARE: the supervisor starts us again
+ONCE_SECONDS: Final = 60.0  # in which `run --once` begins attempts; the last one ends by its own limit
 HOLD_SECONDS: Final = 60.0  # how much longer than two polls a source stays with a process that is not heard of
 UPKEEP_SECONDS: Final = 3600.0
 COVERAGE_SECONDS: Final = 3600.0
@@ -147,7 +149,7 @@ class Service:
 
     def run(self) -> None:
         """Until `stop`: poll, send, reload. Returns within GRACE_SECONDS of it."""
-        interrupted = self.parts.store.release(self.parts.clock())
+        interrupted = self._take_up()
         if interrupted:
             self.log.warning("deliveries were cut off by the last end of the process", deliveries=interrupted)
         self._say_what_was()
@@ -173,15 +175,24 @@ class Service:
             scheduler.shutdown(wait=False)
             self._join()
 
-    def once(self) -> int:
-        """Read every source once, send what is due, and return 0, or 69 when a source could not be read."""
-        self.parts.store.release(self.parts.clock())
+    def once(self, *, beside: bool = True) -> int:
+        """
+        Read every source once, send what is due, and return 0, or 69 when a source could not be read.
+
+        Each delivery that is due gets one attempt, those of one destination *beside* those of the others, and none
+        begins later than ONCE_SECONDS after the first: what is left stays queued for the next run, and it is said.
+        """
+        self._take_up()
         self._say_what_was()
         failed = [worker for worker in self.workers if not worker.look()]
         self._look_after()
-        for sender in self.senders:
-            while not self.stopping.is_set() and sender.send_one():
-                sender.rest()
+        due_by, until = self.parts.clock(), self.parts.monotonic() + ONCE_SECONDS
+        with ThreadPoolExecutor(max(1, len(self.senders)) if beside else 1, thread_name_prefix="once") as threads:
+            rounds = [threads.submit(sender.send_what_is_due, due_by, until) for sender in self.senders]
+        for round_ in rounds:
+            round_.result()  # raises what it ended with
+        for destination, number in self.parts.store.waiting().items():
+            self.log.warning("still queued, for the next run", destination=destination, deliveries=number)
         return SourceError.exit_code if failed else 0
 
     def stop(self) -> None:
@@ -312,6 +323,12 @@ class Service:
         """The one job of the scheduler, made anew: it is next due a tick from now, whatever the clock said before."""
         self._scheduler.add_job(self._on_tick, FromNow(self.tick), id="tick", replace_existing=True)
 
+    def _take_up(self) -> int:
+        """What the last process left: deliveries that it was sending, how many, and times of a clock that was ahead."""
+        now = self.parts.clock()
+        self.parts.store.shift_clock(0.0, now)
+        return self.parts.store.release(now)
+
     def _say_what_was(self) -> None:
         """What went wrong before this start."""
         mark = self.parts.stall_mark
@@ -334,12 +351,14 @@ class Service:
             if flown and parts.store.hold_source("tocsin-canary", now, HOLD_SECONDS):  # one of several workers
                 care.canary.fly(parts.store, now)
             parts.metrics.canary.set(care.canary.age(parts.store, now, self._began))
-        self.vigil.check(
+        looked = self.vigil.check(
             [worker.health() for worker in self.workers],
             failing_after=care.source_failing,
             silent_after=care.source_silent,
             canary=self._missing_canary(now),
         )
+        if looked:  # once a minute
+            parts.store.shift_clock(0.0, now)
         broken = {one.destination for one in parts.store.breakers()}
         for sender in self.senders:
             parts.metrics.broken.labels(sender.destination).set(sender.destination in broken)
@@ -575,6 +594,14 @@ class SourceWorker(threading.Thread):
             told=tally.told,
             seconds=round(seconds, 3),
         )
+        if tally.changed:
+            _, latest = parts.store.changed_since(0.0).get(name, (0, ""))
+            self.service.log.warning(
+                "events were read again with another body: rules saw the first",
+                source=name,
+                events=tally.changed,
+                latest=latest,
+            )
         parts.on_tally(name, tally)
         if tally.queued:
             self.service.wake_senders()
@@ -625,10 +652,17 @@ class Sender(threading.Thread):
         """The pause that the destination wants between two messages."""
         self.service.stopping.wait(self.notifier.pace.total_seconds())
 
-    def send_one(self) -> bool:
-        """One attempt; False when nothing is due."""
+    def send_what_is_due(self, due_by: float, until: float) -> None:
+        """One attempt at each delivery that was due at *due_by*, none begun after *until* (monotonic)."""
+        while not self.service.stopping.is_set() and self.service.parts.monotonic() < until and self.send_one(due_by):
+            self.rest()
+
+    def send_one(self, due_by: float | None = None) -> bool:
+        """One attempt; False when nothing is due, or was at *due_by*."""
         parts = self.service.parts
-        done = deliver(self.notifier, self.destination, parts.store, clock=parts.clock, chance=random.random)
+        done = deliver(
+            self.notifier, self.destination, parts.store, clock=parts.clock, chance=random.random, due_by=due_by
+        )
         if done is None:
             return False
         delivery, outcome, state = done

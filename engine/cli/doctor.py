@@ -15,10 +15,18 @@ from engine import logs, packs, plugins
 from engine.cli.options import config_option, configuration, format_option
 from engine.cli.show import as_json, plain
 from engine.delivery import Checkable, Finding
-from engine.errors import ConfigurationError, SourceError, SourceRefusedError, StoreError
+from engine.errors import (
+    ConfigurationError,
+    SourceError,
+    SourceRefusedError,
+    StoreDamagedError,
+    StoreError,
+    StoreFullError,
+)
 from engine.event import Cursor
 from engine.settings import Loaded
 from engine.sources import Source
+from engine.store.address import is_postgres
 
 ENOUGH_BYTES = 500 * 2**20  # of space: a busy account writes some hundred megabytes in the 90 days that are kept
 SKEW_SECONDS = 60.0  # the API refuses a signature that is 5 minutes off
@@ -136,8 +144,12 @@ def _store(url: str) -> Iterator[Finding]:
             yield Finding(False, f"{path} can be read by others", f"chmod 600 {path}")
     try:
         store = open_configured_store(url)
-    except (StoreError, ConfigurationError) as error:
-        yield Finding(False, str(error), "a damaged store is put aside and begun anew by the next `tocsin run`")
+    except ConfigurationError as error:
+        to_do = "; ".join(problem.suggestion for problem in error.problems if problem.suggestion)
+        yield Finding(False, str(error).splitlines()[0], to_do or "correct it")
+        return
+    except StoreError as error:
+        yield Finding(False, str(error), _mending(error, on_postgres=is_postgres(url)))
         return
     try:
         ledger = store.ledger()
@@ -151,9 +163,23 @@ def _store(url: str) -> Iterator[Finding]:
         for breaker in store.breakers():
             yield Finding(False, f"destination {breaker.destination} takes nothing: {breaker.reason}", "mend it")
     except StoreError as error:
-        yield Finding(False, str(error), "make space, or check the disk and who may write there")
+        yield Finding(False, str(error), _mending(error, on_postgres=is_postgres(url)))
     finally:
         store.close()
+
+
+def _mending(error: StoreError, *, on_postgres: bool) -> str:
+    """What a person does about a store that failed with *error*."""
+    match error:
+        case StoreDamagedError() if on_postgres:
+            return "Tocsin leaves a damaged database as it is: look at the server's disk, restore it from a backup"
+        case StoreDamagedError():
+            return "a damaged store is put aside and begun anew by the next `tocsin run`; look at the disk"
+        case StoreFullError():
+            return "make space on the server" if on_postgres else "make space"
+    if on_postgres:
+        return "check that the server runs, the address, the role's password and what it may do"
+    return "check the disk, and who may read and write there"
 
 
 def _source(source: Source) -> Iterator[Finding]:

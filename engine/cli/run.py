@@ -51,7 +51,7 @@ def run(config: str | None, store: str | None, rules: tuple[str, ...], once: boo
             log.warning("there are no routes: no alert will be sent")
         if once or dry_run:
             service.check_coverage()
-            code = service.once()
+            code = service.once(beside=not dry_run)  # what a dry run prints comes in order
             sys.exit(code)
         server = None
         if loaded.settings.web.listen != "off":

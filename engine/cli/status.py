@@ -38,6 +38,7 @@ class Status:
     oldest: float | None = None
     faults: dict[str, tuple[int, str]] = field(default_factory=dict)
     quarantined: dict[str, tuple[int, str]] = field(default_factory=dict)
+    changed: dict[str, tuple[int, str]] = field(default_factory=dict)
     canary: float | None = None
     troubles: list[tuple[float, str, str]] = field(default_factory=list)  # when, rule, title
     silences: int = 0
@@ -78,6 +79,7 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
         oldest=store.deliveries_open()[1],
         faults=dict(store.faults_since(now - LATELY)),
         quarantined=dict(store.quarantined_since(now - LATELY)),
+        changed=dict(store.changed_since(now - LATELY)),
         silences=len(store.silences(now)),
     )
     names = [entry.name for entry in settings.notifiers]
@@ -102,6 +104,10 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
     found.wrong += [
         f"source {name}: {number} records could not be decoded in a day, the latest: {text}"
         for name, (number, text) in found.quarantined.items()
+    ]
+    found.wrong += [
+        f"source {name}: {number} events were read again with another body in a day, the latest: {event_id}"
+        for name, (number, event_id) in found.changed.items()
     ]
     found.canary = store.last_delivered(CANARY)
     if settings.canary is not None:
@@ -175,6 +181,7 @@ def _print(found: Status, now: float) -> None:
     click.echo(f"rules       {'-' if found.rules is None else found.rules}")
     click.echo(f"faults      {sum(n for n, _ in found.faults.values())} of {len(found.faults)} rules in a day")
     click.echo(f"quarantine  {counts.get('quarantined', 0)} records")
+    click.echo(f"changed     {sum(n for n, _ in found.changed.values())} events read again with another body in a day")
     click.echo(f"silences    {found.silences} in force")
     click.echo(f"canary      last arrived {at(found.canary)}")
     for when, _, title in found.troubles[:5]:
@@ -201,6 +208,7 @@ def _as_object(found: Status) -> dict[str, Any]:
         "ledger": {**asdict(found.ledger), "imbalance": found.ledger.imbalance},
         "faults": {name: {"count": number, "latest": text} for name, (number, text) in found.faults.items()},
         "quarantine": {name: {"count": number, "latest": text} for name, (number, text) in found.quarantined.items()},
+        "changed": {name: {"count": number, "latest": text} for name, (number, text) in found.changed.items()},
         "rules": found.rules,
         "silences": found.silences,
         "canary": found.canary,

@@ -20,6 +20,7 @@ def why(event_id: str, config: str | None, store: str | None, form: str) -> None
     """What became of the event EVENT_ID: seen or not, which rules it met, what was told to whom, and when."""
     with opened_store(config, store) as opened:
         seen = opened.seen(event_id)
+        changed = opened.changed(event_id)
         verdicts = opened.verdicts(event_id)
         deliveries = {v.alert_id: opened.deliveries(alert_id=v.alert_id) for v, _ in verdicts if v.alert_id}
         attempts = {d.id: opened.attempts(d.id) for queued in deliveries.values() for d in queued}
@@ -28,6 +29,10 @@ def why(event_id: str, config: str | None, store: str | None, form: str) -> None
             {
                 "event_id": event_id,
                 "seen": [{"kind": s.identity.kind, "account": s.identity.account, "at": s.at} for s in seen],
+                "changed": [
+                    {"kind": c.identity.kind, "account": c.identity.account, "source": c.source, "at": c.at}
+                    for c in changed
+                ],
                 "verdicts": [
                     {
                         "rule_id": v.rule_id,
@@ -58,6 +63,9 @@ def why(event_id: str, config: str | None, store: str | None, form: str) -> None
     else:
         for s in seen:
             click.echo(f"{at(s.at)}  seen: {s.identity.kind}, account {plain(s.identity.account) or '-'}")
+        for c in changed:
+            where = f"source {plain(c.source)}, account {plain(c.identity.account) or '-'}"
+            click.echo(f"{at(c.at)}  read again with another body ({where}): not looked at, rules saw the first")
         if not verdicts:
             click.echo("no rule met it")
         for verdict, when in verdicts:

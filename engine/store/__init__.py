@@ -110,6 +110,15 @@ class SeenEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class ChangedEvent:
+    """That a known event was read again from *source* and said something else, first at *at*."""
+
+    identity: Identity
+    source: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
 class Silence:
     """A person asked for quiet: matching alerts are recorded, not sent, until *ends*."""
 
@@ -138,8 +147,20 @@ class SourceState:
 class Transaction(WindowRows, Protocol):
     """One unit of writing. Leaving it normally commits, durably; leaving it by an exception undoes all."""
 
-    def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
-        """Those never stored before, first of each identity, in the order given; they count as seen at commit."""
+    def unseen(self, events: Sequence[Event], at: float, bodies: Sequence[int] = ()) -> list[Event]:
+        """
+        Those never stored before, first of each identity, in the order given; they count as seen at commit.
+
+        *bodies* are the checksums of what each of them says (`engine.kinds.body`), kept with the ids.
+        """
+        ...
+
+    def note_changed(self, source: str, events: Sequence[Event], at: float, bodies: Sequence[int]) -> int:
+        """
+        Of *events*, which are all known, note those that say something else than when they were first seen.
+
+        Each thing said is noted once for each event. Returns how many were new.
+        """
         ...
 
     def told(self, fingerprint: str) -> Told | None: ...
@@ -282,6 +303,7 @@ class Store(Protocol):
     def attempts(self, delivery_id: str) -> list[Attempt]: ...
     def verdicts(self, event_id: str) -> list[tuple[Verdict, float]]: ...
     def seen(self, event_id: str) -> list[SeenEvent]: ...
+    def changed(self, event_id: str) -> list[ChangedEvent]: ...
     def faults(self, limit: int = 100) -> list[Mapping[str, Any]]: ...
     def quarantined(self, limit: int = 100) -> list[Mapping[str, Any]]: ...
     def counts(self) -> Mapping[str, int]:
@@ -296,6 +318,10 @@ class Store(Protocol):
 
     def quarantined_since(self, at: float) -> Mapping[str, tuple[int, str]]:
         """Sources with records quarantined after *at*: how many, and the reason for the latest."""
+        ...
+
+    def changed_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        """Sources that gave known events with another body after *at*: how many, and the latest one's id."""
         ...
 
     def ended_badly_since(self, at: float) -> Mapping[str, tuple[int, str]]:
@@ -347,7 +373,8 @@ class Store(Protocol):
     def shift_clock(self, step: float, now: float) -> None:
         """
         The wall clock was set by *step* seconds, to *now*: what waits keeps waiting as long as it would have, and
-        nothing was told, polled or looked at in the future.
+        nothing was queued, told, polled or looked at in the future. With a *step* of 0 only the latter: for a clock
+        that was set while nobody watched.
         """
         ...
 

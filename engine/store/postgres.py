@@ -24,6 +24,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
 from importlib.resources.abc import Traversable
+from itertools import repeat
 from typing import Any, Final, cast
 
 import msgspec
@@ -40,6 +41,7 @@ from engine.rule import Severity
 from engine.store import (
     Attempt,
     Breaker,
+    ChangedEvent,
     DeliveryState,
     Ledger,
     Queued,
@@ -353,12 +355,22 @@ class PostgresStore:
         ]
 
     def seen(self, event_id: str) -> list[SeenEvent]:
-        identities = [Identity(kind, account, event_id) for kind, account in self._rows(
-            "SELECT kind, account FROM accounts ORDER BY digest"
-        )]  # fmt: skip
-        keys = [rows_.key(identity) for identity in identities]
-        at_of = dict(self._rows("SELECT id, at FROM seen WHERE id = ANY(%s::bytea[])", (keys,)))
-        return [SeenEvent(identity, at_of[key]) for identity, key in zip(identities, keys, strict=True) if key in at_of]
+        identities = self._identities(event_id)
+        at_of = dict(self._rows("SELECT id, at FROM seen WHERE id = ANY(%s::bytea[])", (list(identities),)))
+        return [SeenEvent(identity, at_of[key]) for key, identity in identities.items() if key in at_of]
+
+    def changed(self, event_id: str) -> list[ChangedEvent]:
+        identities = self._identities(event_id)
+        rows = self._rows(
+            "SELECT id, source, at FROM changed WHERE id = ANY(%s::bytea[]) ORDER BY at, body", (list(identities),)
+        )
+        return [ChangedEvent(identities[bytes(key)], source, at) for key, source, at in rows]
+
+    def _identities(self, event_id: str) -> dict[bytes, Identity]:
+        """What *event_id* may be, in every account that was seen, by its key."""
+        accounts = self._rows("SELECT kind, account FROM accounts ORDER BY digest")
+        identities = (Identity(kind, account, event_id) for kind, account in accounts)
+        return {rows_.key(identity): identity for identity in identities}
 
     def faults(self, limit: int = 100) -> list[Mapping[str, Any]]:
         names = ("rule_id", "message", "event_id", "count", "first_at", "last_at")
@@ -406,6 +418,14 @@ class PostgresStore:
             " FROM quarantine q WHERE q.at>%s ORDER BY source, q.at DESC",
             at,
         )
+
+    def changed_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        rows = self._rows(
+            "SELECT source, count(DISTINCT id), (array_agg(event_id ORDER BY changed.at DESC, body))[1]"
+            " FROM changed WHERE changed.at>%s GROUP BY source",
+            (at,),
+        )
+        return {name: (number, event_id) for name, number, event_id in rows}
 
     def ended_badly_since(self, at: float) -> Mapping[str, tuple[int, str]]:
         return self._latest(
@@ -504,6 +524,7 @@ class PostgresStore:
                 f" created=least(created, %(now)s), updated=%(now)s WHERE updated>%(now)s AND state IN {rows_.OPEN}",
                 {"now": now},
             )
+            execute("UPDATE breakers SET since=%s, probe_at=%s WHERE since>%s", (now, now, now))
             execute("UPDATE told SET at=%s WHERE at>%s", (now, now))
             for column in ("last_poll", "last_event", "last_second_look"):
                 execute(f"UPDATE sources SET {column}=%s WHERE {column}>%s", (now, now))
@@ -525,6 +546,7 @@ class PostgresStore:
         with self._deciding() as connection:
             delete = connection.execute
             delete("DELETE FROM seen WHERE at<%s", (int(seen_before),))
+            delete("DELETE FROM changed WHERE at<%s", (history_before,))
             delete("DELETE FROM silences WHERE ends<%s", (history_before,))
             delete("DELETE FROM quarantine WHERE at<%s", (history_before,))
             delete("DELETE FROM faults WHERE last_at<%s", (history_before,))
@@ -578,19 +600,23 @@ class PostgresTransaction(SqlWindows):
             self._waited = True
         return self._connection
 
-    def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
+    def unseen(self, events: Sequence[Event], at: float, bodies: Sequence[int] = ()) -> list[Event]:
         first: dict[bytes, Event] = {}
-        for event in events:
-            first.setdefault(rows_.key(event.identity), event)
+        said: dict[bytes, int | None] = {}
+        for event, body in zip(events, bodies or repeat(None), strict=False):  # repeat() has no end
+            key = rows_.key(event.identity)
+            first.setdefault(key, event)
+            said.setdefault(key, body)
         # Kept until its own time and ours are past, so that a future-dated event is not forgotten too soon.
         until = [int(min(max(event.time, at), at + FUTURE_SECONDS)) for event in first.values()]
         db = self._connection  # before we are alone: workers wait for each other only where their events are the same
         fresh = {
             bytes(key)
             for (key,) in db.execute(
-                "INSERT INTO seen (id, at) SELECT * FROM unnest(%s::bytea[], %s::bigint[]) AS new (id, at) ORDER BY id"
+                "INSERT INTO seen (id, at, body)"
+                " SELECT * FROM unnest(%s::bytea[], %s::bigint[], %s::integer[]) AS new (id, at, body) ORDER BY id"
                 " ON CONFLICT (id) DO NOTHING RETURNING id",
-                (list(first), until),
+                (list(first), until, list(said.values())),
             )
         }
         accounts = {(event.kind, event.account) for key, event in first.items() if key in fresh}
@@ -602,6 +628,27 @@ class PostgresTransaction(SqlWindows):
                 "INSERT INTO accounts (digest, kind, account) VALUES (%s, %s, %s) ON CONFLICT (digest) DO NOTHING", rows
             )
         return [event for key, event in first.items() if key in fresh]
+
+    def note_changed(self, source: str, events: Sequence[Event], at: float, bodies: Sequence[int]) -> int:
+        if not events:
+            return 0
+        keys = [rows_.key(event.identity) for event in events]
+        # That nothing has changed is the rule, and nobody needs to wait for others to learn that.
+        rows = self._connection.execute("SELECT id, body FROM seen WHERE id = ANY(%s::bytea[])", (keys,))
+        known = {bytes(key): body for key, body in rows}
+        changed = [
+            (key, body, event.event_id, source, at)
+            for key, event, body in zip(keys, events, bodies, strict=True)
+            if known.get(key) not in (None, body)
+        ]
+        if not changed:
+            return 0
+        return _many(
+            self._db,
+            "INSERT INTO changed (id, body, event_id, source, at) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (id, body) DO NOTHING",
+            changed,
+        )
 
     def told(self, fingerprint: str) -> Told | None:
         row = self._db.execute(

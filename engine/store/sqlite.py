@@ -19,6 +19,7 @@ from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.resources import files
+from itertools import repeat
 from pathlib import Path
 from typing import Any, cast
 
@@ -44,6 +45,7 @@ from engine.rule import Severity
 from engine.store import (
     Attempt,
     Breaker,
+    ChangedEvent,
     DeliveryState,
     Ledger,
     Queued,
@@ -59,6 +61,7 @@ BUSY_SECONDS = 30.0
 REPLACED_MARK = "a damaged store was replaced"
 REPLACED_SECONDS = 86400.0  # for so long, what is queued may have been sent under the store that was lost
 CHECKED_BYTES = 256 * 2**20  # quick_check reads the whole file: a second or two for so much
+AHEAD_SECONDS = 60.0  # what is stamped so much later than now was stamped by a clock that was ahead
 FUTURE_SECONDS = 90 * 86400.0  # no event can be asked for longer than this
 
 
@@ -421,6 +424,14 @@ class SqliteStore:
             found += [SeenEvent(identity, at) for (at,) in rows]
         return found
 
+    def changed(self, event_id: str) -> list[ChangedEvent]:
+        found = []
+        for kind, account in self._rows("SELECT kind, account FROM accounts"):
+            identity = Identity(kind, account, event_id)
+            rows = self._rows("SELECT source, at FROM changed WHERE id=? ORDER BY at, body", (rows_.key(identity),))
+            found += [ChangedEvent(identity, *row) for row in rows]
+        return found
+
     def faults(self, limit: int = 100) -> list[Mapping[str, Any]]:
         names = ("rule_id", "message", "event_id", "count", "first_at", "last_at")
         rows = self._rows(f"SELECT {', '.join(names)} FROM faults ORDER BY last_at DESC LIMIT ?", (limit,))
@@ -466,6 +477,12 @@ class SqliteStore:
     def quarantined_since(self, at: float) -> Mapping[str, tuple[int, str]]:
         rows = self._rows("SELECT source, count(*), reason, max(at) FROM quarantine WHERE at>? GROUP BY source", (at,))
         return {name: (number, text) for name, number, text, _ in rows}
+
+    def changed_since(self, at: float) -> Mapping[str, tuple[int, str]]:
+        rows = self._rows(
+            "SELECT source, count(DISTINCT id), event_id, max(at) FROM changed WHERE at>? GROUP BY source", (at,)
+        )
+        return {name: (number, event_id) for name, number, event_id, _ in rows}
 
     def ended_badly_since(self, at: float) -> Mapping[str, tuple[int, str]]:
         rows = self._rows(
@@ -546,10 +563,17 @@ class SqliteStore:
         with self.transaction():
             execute = self.connection.execute
             execute(
-                f"UPDATE outbox SET due=due+?, created=created+?, lease=lease+? WHERE state IN {rows_.OPEN}",
-                (step,) * 3,
+                "UPDATE outbox SET due=due+?, created=created+?, lease=lease+?, updated=updated+?"
+                f" WHERE state IN {rows_.OPEN}",
+                (step,) * 4,
             )
-            execute("UPDATE breakers SET probe_at=probe_at+?", (step,))
+            execute(  # what is stamped later than now was written under a clock that nobody saw being set back
+                "UPDATE outbox SET due=due-(updated-:now), lease=max(0, lease-(updated-:now)),"
+                f" created=min(created, :now), updated=:now WHERE updated>:ahead AND state IN {rows_.OPEN}",
+                {"now": now, "ahead": now + AHEAD_SECONDS},
+            )
+            execute("UPDATE breakers SET since=since+?, probe_at=probe_at+?", (step, step))
+            execute("UPDATE breakers SET since=?, probe_at=? WHERE since>?", (now, now, now))
             execute("UPDATE told SET at=? WHERE at>?", (now, now))
             execute("UPDATE sources SET last_poll=min(last_poll, ?) WHERE last_poll>?", (now, now))
             execute("UPDATE sources SET last_event=? WHERE last_event>?", (now, now))
@@ -574,6 +598,7 @@ class SqliteStore:
         with self.transaction():
             delete = self.connection.execute
             delete("DELETE FROM seen WHERE at<?", (int(seen_before),))
+            delete("DELETE FROM changed WHERE at<?", (history_before,))
             delete("DELETE FROM silences WHERE ends<?", (history_before,))
             delete("DELETE FROM quarantine WHERE at<?", (history_before,))
             delete("DELETE FROM faults WHERE last_at<?", (history_before,))
@@ -632,13 +657,13 @@ class SqliteTransaction(SqlWindows):
     def _many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
         self._db.executemany(sql, rows)
 
-    def unseen(self, events: Sequence[Event], at: float) -> list[Event]:
+    def unseen(self, events: Sequence[Event], at: float, bodies: Sequence[int] = ()) -> list[Event]:
         fresh = []
-        for event in events:
+        for event, body in zip(events, bodies or repeat(None), strict=False):  # repeat() has no end
             new = self._db.execute(
-                "INSERT INTO seen (id, at) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                "INSERT INTO seen (id, at, body) VALUES (?, ?, ?) ON CONFLICT DO NOTHING",
                 # Kept until its own time and ours are past, so that a future-dated event is not forgotten too soon.
-                (rows_.key(event.identity), int(min(max(event.time, at), at + FUTURE_SECONDS))),
+                (rows_.key(event.identity), int(min(max(event.time, at), at + FUTURE_SECONDS)), body),
             ).rowcount
             if new:
                 fresh.append(event)
@@ -647,6 +672,16 @@ class SqliteTransaction(SqlWindows):
             {(event.kind, event.account) for event in fresh},
         )
         return fresh
+
+    def note_changed(self, source: str, events: Sequence[Event], at: float, bodies: Sequence[int]) -> int:
+        return sum(
+            self._db.execute(
+                "INSERT INTO changed (id, body, event_id, source, at) SELECT id, ?, ?, ?, ? FROM seen"
+                " WHERE id=? AND body!=? ON CONFLICT DO NOTHING",
+                (body, event.event_id, source, at, rows_.key(event.identity), body),
+            ).rowcount
+            for event, body in zip(events, bodies, strict=True)
+        )
 
     def told(self, fingerprint: str) -> Told | None:
         row = self._db.execute("SELECT alert_id, severity, at FROM told WHERE fingerprint=?", (fingerprint,)).fetchone()

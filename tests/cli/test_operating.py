@@ -28,6 +28,7 @@ from engine.sending import deliver, escalate
 from engine.store import Silence, Store, Verdict
 from engine.store.sqlite import open_store
 from tests.notifiers.fake_http import FakeHttp, FakeSlack, Reply, says
+from tests.samples import an_event
 from tests.service.parts import Destination, queue
 
 KEY_ID, KEY = "AKIDtestKeyOfTheEmulator0000000000000", "key-of-the-emulator"
@@ -165,6 +166,38 @@ def test_why_shows_that_an_alert_went_on_to_the_next_destination_and_why(desk: D
         "A-1-terminal": None,
         "A-1-other": "A-1-terminal",
     }
+
+
+def test_status_and_why_show_an_event_that_said_something_else_when_it_was_read_again(desk: Desk) -> None:
+    store, event = desk.store, an_event(event_id="e9")
+    with store.transaction() as tx:
+        tx.polled("prod", time.time(), new_events=1)
+        tx.unseen([event], 1_790_000_000, [1])
+        tx.note_changed("prod", [event], time.time(), [2])
+    with store.transaction() as tx:
+        tx.note_changed("prod", [event], 1_790_000_060, [3])
+    store.close()
+    said = desk.tocsin("status")
+    assert said.exit_code == 1
+    assert [line for line in said.output.splitlines() if line.startswith(("WRONG", "changed"))] == snapshot(
+        [
+            "changed     1 events read again with another body in a day",
+            "WRONG: source prod: 1 events were read again with another body in a day, the latest: e9",
+        ]
+    )
+    assert json.loads(desk.tocsin("status", "--format", "json").output)["changed"] == snapshot(
+        {"prod": {"count": 1, "latest": "e9"}}
+    )
+    assert desk.tocsin("why", "e9").output.splitlines()[:2] == snapshot(
+        [
+            "2026-09-21T14:13:20Z  seen: tencent.cloudaudit, account 100000000001",
+            "2026-09-21T14:14:20Z  read again with another body (source prod, account 100000000001): not looked at, rules saw the first",
+        ]
+    )
+    (first, _) = json.loads(desk.tocsin("why", "e9", "--format", "json").output)["changed"]
+    assert first == snapshot(
+        {"kind": "tencent.cloudaudit", "account": "100000000001", "source": "prod", "at": 1790000060.0}
+    )
 
 
 def test_deliveries_retry_sends_a_refused_delivery_again(desk: Desk) -> None:

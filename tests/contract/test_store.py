@@ -19,7 +19,7 @@ from engine.errors import AlreadyRunningError, ConfigurationError, StoreError
 from engine.event import Cursor, Event, Identity, Quarantined
 from engine.exceptions import Hidden
 from engine.rule import Severity
-from engine.store import Silence, Store, Verdict
+from engine.store import ChangedEvent, Silence, Store, Verdict
 from engine.store.sqlite import open_copy, open_store
 
 Open = Callable[[], Store]
@@ -70,6 +70,47 @@ def test_an_event_is_unseen_once_across_restarts(reopen: Open) -> None:
 def test_the_same_event_id_in_another_account_is_another_event(store: Store) -> None:
     with store.transaction() as tx:
         assert len(tx.unseen([an_event("a", account="1"), an_event("a", account="2")], 0)) == 2
+
+
+def test_an_event_that_says_something_else_when_it_is_read_again_is_noted_once(reopen: Open) -> None:
+    events = [an_event("a"), an_event("b"), an_event("c")]
+    with reopen().transaction() as tx:
+        tx.unseen(events, 0, [1, -(2**31), 2**31 - 1])
+    for at in (7, 8):
+        with reopen().transaction() as tx:
+            assert tx.unseen(events, at, [1, 5, 2**31 - 1]) == []
+            assert tx.note_changed("prod", events, at, [1, 5, 2**31 - 1]) == (1 if at == 7 else 0)
+    store = reopen()
+    assert [store.changed(name) for name in ("a", "c")] == [[], []]
+    assert store.changed("b") == [ChangedEvent(an_event("b").identity, "prod", 7)]
+    assert store.changed_since(6) == {"prod": (1, "b")}
+    assert store.changed_since(7) == {}
+
+
+def test_each_thing_that_an_event_says_is_noted_and_the_event_counts_once(store: Store) -> None:
+    event = an_event("a\0b", account="2")
+    with store.transaction() as tx:
+        tx.unseen([event], 0, [1])
+        assert tx.note_changed("prod", [event, event, event], 7, [2, 1, 2]) == 1
+        assert tx.note_changed("spare", [event], 8, [3]) == 1
+        assert tx.note_changed("spare", [], 8, []) == 0
+    assert [(one.source, one.at) for one in store.changed("a\0b")] == [("prod", 7), ("spare", 8)]
+    assert {name: number for name, (number, _) in store.changed_since(0).items()} == {"prod": 1, "spare": 1}
+    store.expire(seen_before=0, history_before=8)
+    assert [one.source for one in store.changed("a\0b")] == ["spare"]
+
+
+def test_of_an_event_given_twice_at_once_the_first_body_is_the_one_that_is_kept(store: Store) -> None:
+    with store.transaction() as tx:
+        assert len(tx.unseen([an_event(), an_event()], 0, [1, 2])) == 1
+        assert tx.note_changed("prod", [an_event()], 7, [1]) == 0
+        assert tx.note_changed("prod", [an_event()], 7, [2]) == 1
+
+
+def test_what_an_event_said_that_was_seen_without_its_body_is_not_known(store: Store) -> None:
+    with store.transaction() as tx:
+        tx.unseen([an_event()], 0)
+        assert tx.note_changed("prod", [an_event()], 7, [2]) == 0
 
 
 def test_an_exception_undoes_everything_of_its_transaction(store: Store) -> None:
@@ -588,3 +629,34 @@ def test_a_retraction_is_sent_with_the_receipt_of_what_it_takes_back(store: Stor
 
     assert retraction is not None
     assert (delivery.thread, retraction.thread) == ("", "C1/17.5")
+
+
+def test_what_was_queued_told_and_tried_under_a_clock_that_was_ahead_waits_no_longer_for_it(reopen: Open) -> None:
+    ahead, now = 5000.0 + 30 * 86400, 5000.0
+    store = reopen()
+    queue(store, "tried", due=ahead - 10)
+    queue(store, "waiting", alert=an_alert("A-2", fingerprint="f2"), due=ahead)
+    tried = store.claim("oncall", ahead, 60)
+    assert tried is not None
+    store.settle(tried, "retry", ahead, due=ahead + 5, reason="HTTP 503")
+    store.break_destination("oncall", "HTTP 401", ahead, ahead + 60)
+    with store.transaction() as tx:
+        tx.save_told("f1", Told("A-1", Severity.HIGH, ahead))
+    again = reopen()
+    for _ in range(2):
+        again.shift_clock(0.0, now)
+    assert again.next_due("oncall") == now
+    assert [one.due for one in sorted(again.deliveries(), key=lambda one: one.id)] == [now + 5, now]
+    assert [one.probe_at for one in again.breakers()] == [now]
+    with again.transaction() as tx:
+        told = tx.told("f1")
+    assert told is not None
+    assert told.at == now
+
+
+def test_a_clock_that_nobody_set_moves_nothing(store: Store) -> None:
+    queue(store, "later", due=4000)
+    store.break_destination("hook", "HTTP 401", 4000, 6000)
+    store.shift_clock(0.0, 5000)
+    assert store.next_due("oncall") == 4000
+    assert [one.probe_at for one in store.breakers()] == [6000]

@@ -190,3 +190,47 @@ def test_a_pattern_that_would_explode_elsewhere_is_linear_here(policy: Policy, s
 
     assert tally.faults == 0
     assert told(store, "poison.re") == {"hit"}
+
+
+# --- the same eventID with another body
+
+
+def test_an_event_that_says_something_else_when_it_is_read_again_is_counted_and_alerts_once(
+    policy: Policy, store: Store
+) -> None:
+    first = read([an_event("e1")], policy, store)
+    other = an_event("e1", sourceIPAddress="198.51.100.7", requestParameters='{"Name":"prod-1"}')
+    tallies = [read([other], policy, store) for _ in range(2)]
+    assert (first.told, first.changed) == (1, 0)
+    assert [(t.events, t.repeated, t.changed, t.matches, t.queued) for t in tallies] == [
+        (0, 1, 1, 0, 0),
+        (0, 1, 0, 0, 0),
+    ]
+    assert len(store.alerts()) == 1
+    assert [one.source for one in store.changed("e1")] == ["test"]
+    assert store.ledger().imbalance == 0
+
+
+def test_two_bodies_under_one_id_on_one_page_are_one_alert(policy: Policy, store: Store) -> None:
+    tally = read([an_event("e1"), an_event("e2"), an_event("e1", userAgent="other")], policy, store)
+    assert (tally.events, tally.changed) == (2, 1)
+    assert told(store) == {"e1", "e2"}
+
+
+def test_what_cloudaudit_itself_changes_in_an_event_is_no_other_body(policy: Policy, store: Store) -> None:
+    text = an_event("poison", updateEsTime=17900000001234567).decode()
+    again = an_event("poison", updateEsTime=17900000501234567, tags=["a"]).decode()
+    read([outer(text, EventNameCn="删除存储桶")], policy, store)
+    tally = read([outer(again, EventNameCn="Delete bucket", Location="荷兰"), again.encode()], policy, store)
+    assert (tally.repeated, tally.changed) == (2, 0)
+
+
+def test_an_event_that_was_cut_off_at_first_is_noted_when_it_comes_whole(policy: Policy, store: Store) -> None:
+    read([outer(an_event("poison").decode()[:60])], policy, store)
+    tally = read([outer(an_event("poison").decode())], policy, store)
+    assert (tally.events, tally.changed) == (0, 1)
+
+
+def test_without_an_id_another_body_is_another_event(policy: Policy, store: Store) -> None:
+    tally = read([an_event(""), an_event("", userAgent="other"), an_event("")], policy, store)
+    assert (tally.events, tally.repeated, tally.changed) == (2, 1, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,14 +17,14 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from engine import kinds, packs
 from engine.canary import Canary
 from engine.coverage import Coverage
-from engine.delivery import Delivered, Refused
+from engine.delivery import Delivered, Delivery, Outcome, Refused, TryLater
 from engine.errors import SourceRefusedError, StoreFatalError, StoreFullError
 from engine.event import Cursor, Page, Record
 from engine.pipeline import Policy
 from engine.route import Route
 from engine.service import Care, FromNow, Parts, Service, Upkeep, Watched
 from engine.store.sqlite import SqliteStore, open_store
-from tests.service.parts import NOW, Clock, Destination, metas
+from tests.service.parts import NOW, Clock, Destination, metas, queue
 
 RULE = """
 id: test.any_login
@@ -299,6 +300,56 @@ def test_a_source_that_is_no_longer_tracked_is_told_and_does_not_make_the_servic
     assert metas(house.store) == [("not_tracked", "prod")]
     assert house.service.unready() == []
     assert house.service.notes() == ["Write events of source prod are not tracked: there is no tracking set"]
+
+
+@dataclass
+class Slow(Destination):
+    """A destination that takes its time and then fails."""
+
+    clock: Clock = field(default_factory=Clock)
+
+    def send(self, delivery: Delivery) -> Outcome:
+        self.clock.advance(25)
+        return super().send(delivery)
+
+
+def test_one_round_tries_each_delivery_once_and_ends_though_a_destination_fails(house: House) -> None:
+    slow = house.destinations["oncall"] = Slow([TryLater("hangs", ambiguous=True)], clock=house.clock)
+    house.service.senders[0].notifier = slow
+    for number in range(2):
+        queue(house.store, "oncall", at=house.clock(), number=number)
+    assert house.service.once() == 0
+    assert [delivery.attempt for delivery in slow.sent] == [1, 1]
+    assert house.store.waiting()["oncall"] == 2
+
+
+def test_one_round_begins_no_attempt_after_a_minute(house: House) -> None:
+    slow = house.destinations["oncall"] = Slow([TryLater("hangs", ambiguous=True)], clock=house.clock)
+    house.service.senders[0].notifier = slow
+    for number in range(8):
+        queue(house.store, "oncall", at=house.clock(), number=number)
+    house.service.once()
+    assert len(slow.sent) == 3  # at 0, 25 and 50 seconds
+    assert house.store.waiting()["oncall"] == 8
+
+
+def test_in_one_round_no_destination_waits_for_another(house: House) -> None:
+    arrived = threading.Event()
+
+    class Waits(Destination):
+        def send(self, delivery: Delivery) -> Outcome:
+            return super().send(delivery) if arrived.wait(30) else TryLater("it waited for the other one")
+
+    class Tells(Destination):
+        def send(self, delivery: Delivery) -> Outcome:
+            arrived.set()
+            return super().send(delivery)
+
+    house.service.senders[0].notifier, house.service.senders[1].notifier = Waits(), Tells()
+    for name in ("oncall", "hook"):
+        queue(house.store, name, at=house.clock(), number=len(name))
+    house.service.once()
+    assert house.store.waiting() == {}
 
 
 def test_that_the_last_process_stood_still_is_told_once_at_the_next_start(house: House) -> None:
