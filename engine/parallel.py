@@ -13,19 +13,22 @@ Memory is that of a few pieces for each job: no more are read ahead than that.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
+import queue
 import signal
+import sys
 import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from itertools import chain, islice
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from engine import kinds
 from engine.alert import Alert, Fault
@@ -35,10 +38,11 @@ from engine.event import Quarantined, Record
 from engine.kinds import MODULES, Kind
 from engine.packs import cache
 from engine.rule import RuleSet
-from engine.scan import Given, Passed, Scan, Scanned, Weighed, day, digest, told_of
-from engine.sources.files import Found, OnProblem, OnRead, Piece, found, parts
+from engine.scan import Given, Passed, Scan, Scanned, Teller, Weighed, day, digest
+from engine.sources.files import Found, OnProblem, OnRead, Piece, Stretch, found, opened, parts
 
 AHEAD = 3  # pieces in flight for each job: one is looked at, one is on its way, one is done
+WARM = 32  # pieces that this process looks at before there are others: what it has compiled by then, they have
 WHOLE_BELOW = 2 * 1024 * 1024  # bytes; smaller files are opened, and unpacked, by the process that looks at them
 
 
@@ -49,7 +53,21 @@ class Problem(NamedTuple):
     message: str
 
 
-Noticed = Given | Problem
+class Seen(NamedTuple):
+    """As Weighed, of another process: *number* is the record's place among those of its piece, from 0."""
+
+    number: int
+    weighed: Weighed  # without the record, unless a rule with memory has to keep it
+
+
+Noticed = tuple[str, Record] | Passed | Seen | Problem
+
+
+class Answer(NamedTuple):
+    """What is in a piece; *lines* is how many it has, if that had to be counted."""
+
+    noticed: list[Noticed]
+    lines: int | None
 
 
 class WorkerError(TocsinError):
@@ -97,81 +115,180 @@ class Scanner:
         known = {name: kinds.kind(name, redaction_key=self.redaction_key) for name in MODULES}
         scan = Scan(self.rules, known, self.on_fault, self.on_quarantined, self.seen)
         jobs = self.jobs or cores()
-        if jobs == 1:
-            yield from scan.alerts(self._records(parts(paths, on_read=self.on_read)))
+        with _frozen():
+            if jobs == 1:
+                yield from scan.alerts(self._records(parts(paths, on_read=self.on_read)))
+            else:
+                with closing(self._shared(paths, known, jobs)) as given:
+                    yield from scan.alerts(given)
+
+    def _shared(
+        self, paths: Iterable[str | Path], known: Mapping[str, Kind], jobs: int
+    ) -> Generator[Given, None, None]:
+        """The records here, the first ones, and then what other processes have decided of theirs."""
+        pieces = parts(paths, on_read=self.on_read, whole_below=WHOLE_BELOW)
+        line = 1
+        for piece in islice(pieces, WARM):
+            inner: list[Piece] = [piece]
+            if isinstance(piece, Stretch):
+                inner, lines = opened(piece := replace(piece, line=piece.line or line))
+                line = (piece.line or 1) + lines
+            yield from self._records(inner)
+        first = next(pieces, None)
+        if first is None:
             return
-        with _pool(jobs, self.rules, self.rule_paths, self.redaction_key) as submit:
-            pieces = parts(paths, on_read=self.on_read, whole_below=WHOLE_BELOW)
-            yield from scan.alerts(self._given(_in_order(pieces, submit, AHEAD * jobs)))
+        if isinstance(first, Stretch):
+            first = replace(first, line=first.line or line)
+        with _crew(jobs, Work(self.rules, known), self.rule_paths, self.redaction_key) as crew:
+            yield from self._given(crew.answers(chain([first], pieces)))
 
     def _records(self, pieces: Iterable[Piece]) -> Iterator[Found]:
         for piece in pieces:
             yield from found(piece, self._problem)
 
-    def _given(self, answers: Iterable[list[Noticed]]) -> Iterator[Given]:
-        for answer in answers:
-            for one in answer:
+    def _given(self, answers: Iterable[tuple[Piece, Answer]]) -> Iterator[Given]:
+        line = 0  # so many stand before a stretch in its file
+        for piece, answer in answers:
+            if not isinstance(piece, Stretch) or piece.line is not None:
+                line = 0
+            for one in answer.noticed:
                 if isinstance(one, Problem):
-                    self._problem(one.place, one.message)
-                else:
+                    self._problem(_further(one.place, line), one.message)
+                elif isinstance(one, Seen):
+                    yield one.weighed if one.weighed.raw else one.weighed._replace(raw=_again(piece, one.number))
+                elif isinstance(one, Passed):
                     yield one
+                else:
+                    yield one[0], Record(one[1].raw, _further(one[1].place, line))
+            if isinstance(piece, Stretch) and answer.lines is not None:
+                line += (piece.line or 1) - 1 + answer.lines
 
     def _problem(self, place: str, message: str) -> None:
         self.broken += 1
         self.on_problem(place, message)
 
 
-Submit = Callable[[Piece], "Future[list[Noticed]]"]
+def _further(place: str, lines: int) -> str:
+    """*place*, so many lines further down."""
+    if not lines:
+        return place
+    name, _, line = place.rpartition(":")
+    return f"{name}:{int(line) + lines}" if name and line.isdecimal() else place
 
 
-def _in_order(pieces: Iterable[Piece], submit: Submit, most: int) -> Iterator[list[Noticed]]:
-    """What is noticed in each piece, in their order, *most* of them in flight."""
-    flying: deque[Future[list[Noticed]]] = deque()
-    try:
-        for piece in pieces:
-            flying.append(submit(piece))
-            while len(flying) >= most or (flying and flying[0].done()):
-                yield flying.popleft().result()
-        while flying:
-            yield flying.popleft().result()
-    except BrokenProcessPool:
-        raise WorkerError(
-            "a process of the scan has ended: it was killed, for want of memory perhaps, or the rules were changed"
-        ) from None
+def _again(piece: Piece, number: int) -> Callable[[], bytes]:
+    """How to have a record of *piece* once more."""
+    return lambda: next(islice(found(piece, _ignore), number, None))[1].raw
+
+
+# --- the other processes, seen from here ------------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Worker:
+    process: Any  # multiprocessing's, of either context
+    connection: Connection
+    given: deque[tuple[int, Piece]] = field(default_factory=deque)  # its pieces with their numbers, in their order
+
+
+class _Crew:
+    """Processes that look at pieces; each is given its next before it has answered for the last."""
+
+    def __init__(self, workers: list[Worker]) -> None:
+        self._workers = workers
+        self._answers: dict[int, tuple[Piece, Answer]] = {}
+
+    def answers(self, pieces: Iterable[Piece]) -> Iterator[tuple[Piece, Answer]]:
+        """What is noticed in each piece, in their order. Raises WorkerError when a process has ended."""
+        due = 0
+        for number, piece in enumerate(pieces):
+            worker = min(self._workers, key=lambda one: len(one.given))
+            try:
+                worker.connection.send(piece)
+            except OSError:
+                raise _ended() from None
+            worker.given.append((number, piece))
+            self._receive(wait_for=False)
+            while due in self._answers or number - due + 1 >= AHEAD * len(self._workers):
+                yield self._answer(due)
+                due += 1
+        while due in self._answers or any(worker.given for worker in self._workers):
+            yield self._answer(due)
+            due += 1
+
+    def _answer(self, due: int) -> tuple[Piece, Answer]:
+        while due not in self._answers:
+            self._receive(wait_for=True)
+        return self._answers.pop(due)
+
+    def _receive(self, *, wait_for: bool) -> None:
+        """Take the answers that have come; with *wait_for*, at least one."""
+        asked = [worker for worker in self._workers if worker.given]
+        ready = wait([worker.connection for worker in asked], None if wait_for else 0)
+        for worker in asked:
+            if worker.connection in ready:
+                try:
+                    answer: Answer | Exception = worker.connection.recv()
+                except (EOFError, OSError):
+                    raise _ended() from None
+                if isinstance(answer, Exception):
+                    raise answer
+                number, piece = worker.given.popleft()
+                self._answers[number] = piece, answer
+
+
+def _ended() -> WorkerError:
+    return WorkerError(
+        "a process of the scan has ended: it was killed, for want of memory perhaps, or the rules were changed"
+    )
 
 
 @contextmanager
-def _pool(jobs: int, rules: RuleSet, rule_paths: Sequence[str], redaction_key: bytes) -> Iterator[Submit]:
-    others = set(multiprocessing.active_children())
-    # Spawned, not forked: this process may have threads, and what they hold would be held for ever in a fork.
-    executor = ProcessPoolExecutor(
-        jobs,
-        mp_context=multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(tuple(rule_paths), redaction_key, _print_of(rules)),
-    )
-
-    def submit(piece: Piece) -> Future[list[Noticed]]:
-        with _interrupts_held():  # this may start a process, and Ctrl-C is for the one at the terminal to answer
-            try:
-                return executor.submit(_notice, piece)
-            except OSError as error:  # as it breaks
-                raise BrokenProcessPool from error
-
-    with _interrupts_held():
-        for _ in range(
-            jobs
-        ):  # all processes start now: one that starts while another is killed can be waited for for ever
-            executor.submit(_ready)
+def _crew(jobs: int, work: Work, rule_paths: Sequence[str], redaction_key: bytes) -> Iterator[_Crew]:
+    """*jobs* processes. They are gone at the end, however that comes."""
+    forked = _may_fork()
+    context: Any = multiprocessing.get_context("fork" if forked else "spawn")
+    start: Any = work if forked else _Start(tuple(rule_paths), redaction_key, _print_of(work.rules))
+    workers: list[Worker] = []
     try:
-        yield submit
-    except WorkerError:
-        # The executor asks the other processes to end and waits; one that was starting may never hear it.
-        for process in set(multiprocessing.active_children()) - others:
-            process.kill()
-        raise
+        gc.freeze()  # a collection in a fork would touch, and so copy, all that it shares
+        with _interrupts_held():  # Ctrl-C is for the process at the terminal to answer
+            for _ in range(jobs):
+                here, there = context.Pipe()
+                above = [worker.connection for worker in workers] if forked else []
+                process = context.Process(
+                    target=_look, args=(there, start, [*above, here] if forked else []), daemon=True
+                )
+                process.start()
+                there.close()
+                workers.append(Worker(process, here))
+        yield _Crew(workers)
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        for worker in workers:
+            worker.connection.close()
+            worker.process.kill()  # it holds nothing that a kill could harm
+        for worker in workers:
+            worker.process.join()
+
+
+def _may_fork() -> bool:
+    """
+    Whether other processes can be forks, which have the rules, compiled, at once and in the same memory.
+
+    What other threads hold, a fork would hold for ever: where there are any, processes begin afresh and load the rules.
+    macOS has frameworks that no fork survives.
+    """
+    return sys.platform == "linux" and threading.active_count() == 1
+
+
+@contextmanager
+def _frozen() -> Iterator[None]:
+    """What there is now, mostly rules, is not looked through again and again for what could be thrown away."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager
@@ -190,80 +307,102 @@ def _interrupts_held() -> Iterator[None]:
 # --- in the other processes -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Worker:
-    rules: RuleSet
-    kinds: Mapping[str, Kind]
+class Work:
+    """What it takes to look at pieces."""
+
+    __slots__ = ("kinds", "numbers", "rules", "teller")
+
+    def __init__(self, rules: RuleSet, known: Mapping[str, Kind]) -> None:
+        self.rules = rules
+        self.kinds = known
+        self.numbers = {id(rule): number for number, rule in enumerate(rules.rules)}
+        self.teller = Teller()
 
 
-_worker: _Worker | None = None
+class _Start(NamedTuple):
+    """What it takes to have that in a process that has nothing."""
 
+    rule_paths: tuple[str, ...]
+    redaction_key: bytes
+    expected: int
 
-def _begin(rule_paths: tuple[str, ...], redaction_key: bytes, expected: int) -> None:
-    global _worker  # noqa: PLW0603 one for each process, made once: rules take longer to load than a piece to read
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    known = {name: kinds.kind(name, redaction_key=redaction_key) for name in MODULES}
-    rules = cache.load(rule_paths)
-    if _print_of(rules) != expected:
-        os._exit(1)  # they were changed just now, and the numbers of rules would mean other rules
-    _worker = _Worker(rules, known)
+    def work(self) -> Work:
+        rules = cache.load(self.rule_paths)
+        if _print_of(rules) != self.expected:
+            os._exit(1)  # they were changed just now, and the numbers of rules would mean other rules
+        return Work(rules, {name: kinds.kind(name, redaction_key=self.redaction_key) for name in MODULES})
 
 
 def _print_of(rules: RuleSet) -> int:
     return zlib.crc32("\n".join(f"{rule.id} {rule.version} {rule.enabled}" for rule in rules).encode())
 
 
-def _end_with_parent() -> None:
-    """A process that waits for pieces from a parent that was killed would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
+def _look(connection: Connection, start: Work | _Start, others: Sequence[Connection]) -> None:
+    """Answer for pieces until there are no more, or until the process that gives them is gone."""
+    for other in others:
+        other.close()  # while this process holds the other end of its own pipe, it would never hear that it is closed
+    work = start.work() if isinstance(start, _Start) else start
+    pieces: queue.SimpleQueue[Piece] = queue.SimpleQueue()
+    # Pieces are taken as they come, so that whoever gives them never waits for an answer to be read.
+    threading.Thread(target=_take, args=(connection, pieces), daemon=True).start()
+    with suppress(OSError):  # nobody wants to know any more
+        while True:
+            piece = pieces.get()
+            try:
+                answer: Answer | Exception = notice(piece, work)
+            except OSError as error:  # of a file that was named
+                answer = error
+            connection.send(answer)
+
+
+def _take(connection: Connection, pieces: queue.SimpleQueue[Piece]) -> None:
+    try:
+        while True:
+            pieces.put(connection.recv())
+    except (EOFError, OSError):
         os._exit(1)
 
 
-def _ready() -> None:
-    """The process has begun."""
-
-
-def _notice(piece: Piece) -> list[Noticed]:
-    assert _worker is not None
-    return notice(piece, _worker.rules, _worker.kinds)
-
-
-def notice(piece: Piece, rules: RuleSet, known: Mapping[str, Kind]) -> list[Noticed]:
+def notice(piece: Piece, work: Work) -> Answer:
     """What is in *piece*, in its order."""
     noticed: list[Noticed] = []
-    numbers = {id(rule): number for number, rule in enumerate(rules.rules)}
     passing = Passed("", [])
-    for kind_name, record in found(piece, lambda place, message: noticed.append(Problem(place, message))):
-        weighed = weigh(record, known[kind_name], rules, numbers)
+
+    def on_problem(place: str, message: str) -> None:
+        noticed.append(Problem(place, message))
+
+    inner, lines = opened(piece) if isinstance(piece, Stretch) else ([piece], None)
+    records = chain.from_iterable(found(one, on_problem) for one in inner)
+    for number, (kind_name, record) in enumerate(records):
+        weighed = weigh(record, kind_name, work)
         if weighed is None:
             noticed.append((kind_name, record))
         elif isinstance(weighed, Weighed):
-            noticed.append(weighed)
+            noticed.append(Seen(number, weighed))
         else:
             if not noticed or noticed[-1] is not passing or passing.kind != kind_name:
                 passing = Passed(kind_name, [])
                 noticed.append(passing)
             passing.events.append(weighed)
-    return noticed
+    return Answer(noticed, lines)
 
 
-def weigh(record: Record, kind: Kind, rules: RuleSet, numbers: Mapping[int, int]) -> Weighed | tuple[bytes, int] | None:
+def weigh(record: Record, kind_name: str, work: Work) -> Weighed | tuple[bytes, int] | None:
     """
     What rules say of the event in *record*; where none says anything, its digest and time.
 
-    *numbers* are those of the rules in their set, by `id`. None where the record must be looked at again.
+    None where the record must be looked at again.
     """
-    decoded = kind.decode(record)
+    decoded = work.kinds[kind_name].decode(record)
     event = decoded.event
     if event is None or decoded.quarantined is not None:
         return None
     try:
-        matches, faults = evaluate(rules, event, day(event))
-        told = [(numbers[id(match.rule)], match.excepted, told_of(match)) for match in matches]
+        matches, faults = evaluate(work.rules, event, day(event))
+        told = [(work.numbers[id(match.rule)], match.excepted, work.teller.told_elsewhere(match)) for match in matches]
     except DecodeError:
         return None
     if told or faults:
-        return Weighed(event.identity, event.time, event.name, event.raw, told, faults)
+        kept = event.raw if any(match.rule.memory is not None for match in matches) else b""
+        return Weighed(event.identity, event.time, event.name, kept, told, faults)
     return digest(event.identity), event.time

@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -385,3 +386,20 @@ def test_a_file_that_begins_with_more_blank_lines_than_one_part_is_read_to_its_e
     assert [record.place for _, record in files.records([path], on_problem=lambda *_: None)] == [
         f"{path}:{files.PART + 11}"
     ]
+
+
+def test_what_is_no_file_in_a_folder_is_told_and_not_waited_for(tmp_path: Path) -> None:
+    a_file(tmp_path, lines(INNER), "a.jsonl")
+    (tmp_path / "b.jsonl").symlink_to(tmp_path / "gone")
+    os.mkfifo(tmp_path / "c.jsonl")
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "deep" / "loop").symlink_to(tmp_path)
+
+    found, problems = read(tmp_path)
+
+    assert len(found) == 1
+    assert problems == [
+        (str(tmp_path / "b.jsonl"), "cannot be read: it links to nothing"),
+        (str(tmp_path / "c.jsonl"), "is no regular file"),
+    ]
+    assert files.size([tmp_path]) == (tmp_path / "a.jsonl").stat().st_size

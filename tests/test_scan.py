@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 import multiprocessing
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine import kinds, packs
+from engine import kinds, packs, parallel
 from engine.alert import Alert, Fault, Match
 from engine.correlate import raise_alert
 from engine.errors import Place
 from engine.event import Quarantined, Record
 from engine.expression import parse, parse_template
-from engine.parallel import Problem, Scanner, WorkerError, notice
+from engine.parallel import Scanner, WorkerError
 from engine.rule import Rule, RuleSet, Severity, Status
-from engine.scan import Given, Scan, _shortly, line, told_of
+from engine.scan import Scan, Teller, line
 from engine.sources import files
 
 KEY = b"k" * 32
@@ -43,6 +42,11 @@ MORE = {
     "excepted": "unless: [{match: userAgent == 'known', reason: drill, owner: a@example.com, expires: 2099-01-01}]",
     "counted": "group_by: [norm.actor]\ncount: {at_least: 2, within: 1h}",
 }
+
+
+@pytest.fixture(autouse=True)
+def other_processes_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel, "WARM", 2)
 
 
 def write_rules(folder: Path) -> Path:
@@ -186,26 +190,38 @@ def test_what_workers_hand_back_says_the_same_as_the_records(
     known = {name: kinds.kind(name, redaction_key=KEY) for name in kinds.MODULES}
 
     def scanned(*, by_workers: bool) -> tuple[list[dict[str, Any]], list[object], object]:
-        said: list[object] = []
-        scan = Scan(loaded.rules, known, said.append, said.append)
-
-        def given_to_it() -> Iterator[Given]:
-            for piece in files.parts([path]):
-                if not by_workers:
-                    yield from files.found(piece, lambda *problem: said.append(Problem(*problem)))
-                    continue
-                for one in notice(piece, loaded.rules, known):
-                    if isinstance(one, Problem):
-                        said.append(one)
-                    else:
-                        yield one
-
-        return [line(alert) for alert in scan.alerts(given_to_it())], said, scan.seen
+        told = Told(loaded.rules, path)
+        if not by_workers:
+            said = told.of(path)
+            return [line for line in said if isinstance(line, dict)], said, told.scanner.seen
+        work = parallel.Work(loaded.rules, known)
+        pieces = files.parts([path], whole_below=1)
+        answers = ((piece, parallel.notice(piece, work)) for piece in pieces)
+        scan = Scan(loaded.rules, known, told.fault, told.said.append, told.scanner.seen)
+        told.said += [line(alert) for alert in scan.alerts(told.scanner._given(answers))]
+        return [line for line in told.said if isinstance(line, dict)], told.said, told.scanner.seen
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files, "PART", cut)
         patch.setattr(files, "_BLOCK", cut)
         assert scanned(by_workers=True) == scanned(by_workers=False)
+
+
+def test_a_story_whose_words_were_not_sent_is_told_from_its_record(
+    tmp_path: Path, rules: RuleSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(json_lines(*(tencent(3 * n, time=1_700_000_000 + 60 * n) for n in range(9))))
+    known = {name: kinds.kind(name, redaction_key=KEY) for name in kinds.MODULES}
+    monkeypatch.setattr(Teller, "told_elsewhere", Teller.told)
+    scanner = Scanner(rules, [], 1, KEY)
+    answers = ((p, parallel.notice(p, parallel.Work(rules, known))) for p in files.parts([path], whole_below=1))
+    alerts = Scan(rules, known, print, print).alerts(scanner._given(answers))
+
+    stories = [line(alert) for alert in alerts if alert.rule_id == "mine.grouped"]
+
+    assert stories == [line(a) for a in Scanner(rules, [], 1, KEY).alerts([path]) if a.rule_id == "mine.grouped"]
+    assert len(stories) == 9
 
 
 def test_a_killed_process_is_an_error_and_ends_the_scan(tmp_path: Path, rules: RuleSet, rule_path: Path) -> None:
@@ -255,8 +271,9 @@ def test_a_story_has_the_fingerprint_of_its_alert(rules: RuleSet, port: object) 
     assert event is not None
 
     match = Match(rule, event)
+    told = Teller().told(match)
 
-    assert told_of(match) == raise_alert(match, now=0, evidence="").fingerprint
+    assert told.mark == raise_alert(match, now=0, evidence="").fingerprint
 
 
 @given(
@@ -292,8 +309,11 @@ def test_a_scan_prints_of_an_alert_what_the_service_would_tell(event: dict[str, 
         assert found is not None
         return Match(rule, found)
 
-    told = told_of(decoded())
-    expected = raise_alert(decoded(), now=0, evidence="")
+    teller = Teller()
+    told, apart = teller.told(decoded()), teller.told_elsewhere(decoded())
+    expected = line(raise_alert(decoded(), now=0, evidence=""))
 
-    assert (told if group_by else line(told)) == (expected.fingerprint if group_by else line(expected))  # type: ignore[arg-type]  # without a group an alert
-    assert line(_shortly(decoded())) == line(expected)
+    assert apart is not None
+    assert apart.words is not None
+    assert line(teller.alert(decoded(), told)) == expected
+    assert line(teller.alert(decoded(), apart)) == expected

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import date
 
 from engine.event import Fields
-from engine.explanation.change import ABSENT, Change, Changes, answer, least_changes
+from engine.explanation.change import Change, Changes, answer, least_changes
+from engine.explanation.proposals import ABSENT
 from engine.explanation.reasons import why
 from engine.explanation.tree import NOT_REACHED, Part, explain_expression
 from engine.rule import Exception_, Rule

@@ -39,25 +39,34 @@ def truth_of(expression: Expression, node: Node | None = None) -> Truth:
 
     It raises EvaluationError exactly where `Expression.holds` does.
     """
-    return _made(expression, node or expression.tree, truth=True)
+    return made(expression, node or expression.tree, truth=True)
 
 
 def value_of(expression: Expression, node: Node | None = None) -> Value:
     """As `truth_of`, for the value: the same as `Expression.search`."""
-    return _made(expression, node or expression.tree, truth=False)
+    return made(expression, node or expression.tree, truth=False)
 
 
 def truth_at(expression: Expression, node: Node, path: str) -> Callable[[Any], bool]:
     """As `truth_of`, for a *node* that reads nothing but *path*: a function of the value there."""
-    return _made(expression, node, truth=True, path=path)
+    return made(expression, node, truth=True, path=path)
 
 
-def _made(expression: Expression, node: Node, *, truth: bool, path: str | None = None) -> Callable[[Any], Any]:
-    writer = _Writer(expression, path)
+def made(
+    expression: Expression,
+    node: Node,
+    *,
+    truth: bool,
+    path: str | None = None,
+    writing: Callable[[Expression, str | None], Writer] | None = None,
+) -> Callable[[Any], Any]:
+    """The function of a View, or of the value at *path*; *writing* gives another Writer (`engine.matching.tracing`)."""
+    writing = writing or Writer
+    writer = writing(expression, path)
     try:
         result = writer.verdict(node) if truth else writer.value(node, _ROOT)
     except _TooBig:
-        writer = _Writer(expression, path)
+        writer = writing(expression, path)
         value = writer.handed_over(node, _ROOT)
         result = f"True if {writer.truth_of(value)} else False" if truth else value
     too_deep = writer.constant(_too_deep(expression))
@@ -99,7 +108,7 @@ class _TooBig(Exception):
     """The code would be larger than CPython takes, or than is worth compiling."""
 
 
-class _Context:
+class Context:
     """What a part of the tree is asked of: the whole event, or a value inside it."""
 
     __slots__ = ("root", "var")
@@ -109,10 +118,10 @@ class _Context:
         self.root = root
 
 
-_ROOT: Final = _Context("f", root=True)
+_ROOT: Final = Context("f", root=True)
 
 
-class _Writer:
+class Writer:
     """The lines of one function, and the constants that they speak of."""
 
     def __init__(self, expression: Expression, path: str | None = None) -> None:
@@ -168,21 +177,22 @@ class _Writer:
         self.constants[name] = value
         return name
 
-    def handed_over(self, node: Node, at: _Context) -> str:
+    def handed_over(self, node: Node, at: Context) -> str:
         """The value of *node* as jmespath's interpreter gives it."""
         return self._set(self._asking(node, at))
 
-    def _asking(self, node: Node, at: _Context) -> str:
+    def _asking(self, node: Node, at: Context) -> str:
         if self._interpreter is None:
             expression = self._expression
             self._interpreter = Interpreter(expression.text, Functions(expression.lists))
         visit = self.constant(self._interpreter.visit)
-        given = at.var
+        return f"{visit}({self.constant(node)}, {self._given(node, at)})"
+
+    def _given(self, node: Node, at: Context) -> str:
+        """What the interpreter is given to look at for *node*."""
         if at.root and self._path is not None:
-            given = f"{self.constant(_standing_at(self._path))}(f)"
-        elif at.root and reads(node) is None:
-            given = "f.whole"
-        return f"{visit}({self.constant(node)}, {given})"
+            return f"{self.constant(_standing_at(self._path))}(f)"
+        return "f.whole" if at.root and reads(node) is None else at.var
 
     # --- truth
 
@@ -194,7 +204,7 @@ class _Writer:
             return self.verdict(second)
         return f"True if {self.truth(node, _ROOT)} else False"
 
-    def truth(self, node: Node, at: _Context) -> str:
+    def truth(self, node: Node, at: Context) -> str:
         """A variable that Python takes for true where JMESPath does so of *node*."""
         kind = node["type"]
         if kind in ("and_expression", "or_expression"):
@@ -215,18 +225,18 @@ class _Writer:
 
     # --- values
 
-    def value(self, node: Node, at: _Context) -> str:
+    def value(self, node: Node, at: Context) -> str:
         """A variable or constant that holds the value of *node*."""
         write = getattr(self, f"_{node['type']}", None)
         return self.handed_over(node, at) if write is None else str(write(node, at))
 
-    def _field(self, node: Node, at: _Context) -> str:
+    def _field(self, node: Node, at: Context) -> str:
         if at.root:
             path = path_of(node)
             return self.handed_over(node, at) if path is None else self._read(path)
         return self._set(f"{at.var}.get({self.constant(node['value'])}) if {at.var}.__class__ is dict else None")
 
-    def _subexpression(self, node: Node, at: _Context) -> str:
+    def _subexpression(self, node: Node, at: Context) -> str:
         if at.root and (path := path_of(node)) is not None:
             return self._read(path)
         return self._chain(node, at)
@@ -234,53 +244,53 @@ class _Writer:
     def _read(self, path: str) -> str:
         return "f" if path == self._path else self._set(f"f[{self.constant(path)}]")
 
-    def _chain(self, node: Node, at: _Context) -> str:
+    def _chain(self, node: Node, at: Context) -> str:
         value = at.var
         for child in node["children"]:
             value = self.value(child, at)
-            at = _Context(value, root=False)
+            at = Context(value, root=False)
         return value
 
     _index_expression = _chain
     _pipe = _chain
 
-    def _current(self, _node: Node, at: _Context) -> str:
+    def _current(self, _node: Node, at: Context) -> str:
         return self._set("f.whole") if at.root else at.var
 
     _identity = _current
 
-    def _literal(self, node: Node, _at: _Context) -> str:
+    def _literal(self, node: Node, _at: Context) -> str:
         return self.constant(node["value"])
 
-    def _key_val_pair(self, node: Node, at: _Context) -> str:
+    def _key_val_pair(self, node: Node, at: Context) -> str:
         return self.value(node["children"][0], at)
 
-    def _and_expression(self, node: Node, at: _Context) -> str:
+    def _and_expression(self, node: Node, at: Context) -> str:
         return self._either(node, at, "if {}:")
 
-    def _or_expression(self, node: Node, at: _Context) -> str:
+    def _or_expression(self, node: Node, at: Context) -> str:
         return self._either(node, at, "if not {}:")
 
-    def _either(self, node: Node, at: _Context, head: str) -> str:
+    def _either(self, node: Node, at: Context, head: str) -> str:
         first, second = node["children"]
         result = self._set(self.value(first, at))
         with self._block(head.format(self.truth_of(result))):
             self._line(f"{result} = {self.value(second, at)}")
         return result
 
-    def _not_expression(self, node: Node, at: _Context) -> str:
+    def _not_expression(self, node: Node, at: Context) -> str:
         return self._set_plain(f"not {self.truth(node['children'][0], at)}")
 
-    def _multi_select_list(self, node: Node, at: _Context) -> str:
+    def _multi_select_list(self, node: Node, at: Context) -> str:
         return self._collected(at, "[{}]", lambda: [self.value(child, at) for child in node["children"]])
 
-    def _multi_select_dict(self, node: Node, at: _Context) -> str:
+    def _multi_select_dict(self, node: Node, at: Context) -> str:
         def pairs() -> list[str]:
             return [f"{self.constant(child['value'])}: {self.value(child, at)}" for child in node["children"]]
 
         return self._collected(at, "{{{}}}", pairs)
 
-    def _collected(self, at: _Context, shape: str, items: Callable[[], list[str]]) -> str:
+    def _collected(self, at: Context, shape: str, items: Callable[[], list[str]]) -> str:
         if at.root:  # an event is never null
             return self._set(shape.format(", ".join(items())))
         result = self._set_plain("None")
@@ -288,19 +298,19 @@ class _Writer:
             self._line(f"{result} = " + shape.format(", ".join(items())))
         return result
 
-    def _index(self, node: Node, at: _Context) -> str:
+    def _index(self, node: Node, at: Context) -> str:
         if at.root:
             return self._set("None")
         number = int(node["value"])
         enough = f"len({at.var}) > {number}" if number >= 0 else f"len({at.var}) >= {-number}"
         return self._set(f"{at.var}[{number}] if {at.var}.__class__ is list and {enough} else None")
 
-    def _slice(self, node: Node, at: _Context) -> str:
+    def _slice(self, node: Node, at: Context) -> str:
         if at.root:
             return self._set("None")
         return self._set(f"{at.var}[{self.constant(slice(*node['children']))}] if {at.var}.__class__ is list else None")
 
-    def _flatten(self, node: Node, at: _Context) -> str:
+    def _flatten(self, node: Node, at: Context) -> str:
         base = self.value(node["children"][0], at)
         result = self._set_plain("None")
         with self._block(f"if {base}.__class__ is list:"):
@@ -310,15 +320,15 @@ class _Writer:
                 self._line(f"{result}.extend({item}) if {item}.__class__ is list else {result}.append({item})")
         return result
 
-    def _projection(self, node: Node, at: _Context) -> str:
+    def _projection(self, node: Node, at: Context) -> str:
         base = self.value(node["children"][0], at)
         return self._projected(f"{base}.__class__ is list", base, node["children"][1])
 
-    def _value_projection(self, node: Node, at: _Context) -> str:
+    def _value_projection(self, node: Node, at: Context) -> str:
         base = self.value(node["children"][0], at)
         return self._projected(f"{base}.__class__ is dict", f"{base}.values()", node["children"][1])
 
-    def _filter_projection(self, node: Node, at: _Context) -> str:
+    def _filter_projection(self, node: Node, at: Context) -> str:
         base = self.value(node["children"][0], at)
         return self._projected(f"{base}.__class__ is list", base, node["children"][1], node["children"][2])
 
@@ -328,7 +338,7 @@ class _Writer:
             self._line(f"{result} = []")
             item = self._variable()
             with self._loop(f"for {item} in {items}:"):
-                inside = _Context(item, root=False)
+                inside = Context(item, root=False)
                 if only is not None:
                     self._line(f"if not {self.truth(only, inside)}: continue")
                 value = self.value(shown, inside)
@@ -337,14 +347,14 @@ class _Writer:
 
     # --- comparing
 
-    def _comparator(self, node: Node, at: _Context) -> str:
+    def _comparator(self, node: Node, at: Context) -> str:
         left, right = node["children"]
         if node["value"] in _ORDER:
             return self._ordered(node, at)
         same = self._same(left, right, at)
         return self._set_plain(same if node["value"] == "eq" else f"not ({same})")
 
-    def _same(self, left: Node, right: Node, at: _Context) -> str:
+    def _same(self, left: Node, right: Node, at: Context) -> str:
         if left["type"] == "literal":
             left, right = right, left
         if left["type"] == "literal" or right["type"] != "literal":
@@ -359,7 +369,7 @@ class _Writer:
             return f"{value} == {self.constant(literal)}"
         return f"equal({value}, {self.constant(literal)})"
 
-    def _ordered(self, node: Node, at: _Context) -> str:
+    def _ordered(self, node: Node, at: Context) -> str:
         first = self.value(node["children"][0], at)
         second = self.value(node["children"][1], at)
         both = f"{first}.__class__ in numbers and {second}.__class__ in numbers"
@@ -369,24 +379,24 @@ class _Writer:
 
     # --- functions
 
-    def _function_expression(self, node: Node, at: _Context) -> str:
+    def _function_expression(self, node: Node, at: Context) -> str:
         write = getattr(self, f"_call_{node['value']}", None)
         result = None if write is None else write(node, at)
         return self.handed_over(node, at) if result is None else str(result)
 
-    def _call_starts_with(self, node: Node, at: _Context) -> str | None:
+    def _call_starts_with(self, node: Node, at: Context) -> str | None:
         return self._of_text(node, at, "{}.startswith({})")
 
-    def _call_ends_with(self, node: Node, at: _Context) -> str | None:
+    def _call_ends_with(self, node: Node, at: Context) -> str | None:
         return self._of_text(node, at, "{}.endswith({})")
 
-    def _call_lower(self, node: Node, at: _Context) -> str | None:
+    def _call_lower(self, node: Node, at: Context) -> str | None:
         return self._of_text(node, at, "{}.lower()")
 
-    def _call_upper(self, node: Node, at: _Context) -> str | None:
+    def _call_upper(self, node: Node, at: Context) -> str | None:
         return self._of_text(node, at, "{}.upper()")
 
-    def _of_text(self, node: Node, at: _Context, shape: str) -> str | None:
+    def _of_text(self, node: Node, at: Context, shape: str) -> str | None:
         """A function of a text, and perhaps of a second that is written in the rule."""
         subject, *rest = node["children"]
         if not all(other["type"] == "literal" and isinstance(other["value"], str) for other in rest):
@@ -397,13 +407,13 @@ class _Writer:
             f"{result} if {value}.__class__ is str else None if {value} is None else {self._asking(node, at)}"
         )
 
-    def _call_matches(self, node: Node, at: _Context) -> str | None:
+    def _call_matches(self, node: Node, at: Context) -> str | None:
         return self._of_pattern(node, at, regex, "search")
 
-    def _call_glob(self, node: Node, at: _Context) -> str | None:
+    def _call_glob(self, node: Node, at: Context) -> str | None:
         return self._of_pattern(node, at, globbed, "fullmatch")
 
-    def _of_pattern(self, node: Node, at: _Context, compiled: Callable[[str], Any], how: str) -> str | None:
+    def _of_pattern(self, node: Node, at: Context, compiled: Callable[[str], Any], how: str) -> str | None:
         subject, pattern = node["children"]
         if pattern["type"] != "literal" or not isinstance(pattern["value"], str):
             return None
@@ -412,7 +422,7 @@ class _Writer:
         plain = f"{value}.__class__ is str and {value}.isascii()"  # lone surrogates are the interpreter's business
         return self._set_plain(f"{found} if {plain} else None if {value} is None else {self._asking(node, at)}")
 
-    def _call_in_list(self, node: Node, at: _Context) -> str | None:
+    def _call_in_list(self, node: Node, at: Context) -> str | None:
         subject, name = node["children"]
         values = self._expression.lists.get(name["value"]) if name["type"] == "literal" else None
         if values is None:
@@ -423,7 +433,7 @@ class _Writer:
             f"{found} if {value}.__class__ is str else None if {value} is None else {self._asking(node, at)}"
         )
 
-    def _call_contains(self, node: Node, at: _Context) -> str | None:
+    def _call_contains(self, node: Node, at: Context) -> str | None:
         subject, searched = node["children"]
         texts = literal_texts(subject, at_root=at.root)
         if texts is not None:
@@ -436,12 +446,12 @@ class _Writer:
         fits = f"{value}.__class__ is str or {value}.__class__ is list"
         return self._set_plain(f"{found} if {fits} else None if {value} is None else {self._asking(node, at)}")
 
-    def _call_length(self, node: Node, at: _Context) -> str:
+    def _call_length(self, node: Node, at: Context) -> str:
         value = self.value(node["children"][0], at)
         fits = " or ".join(f"{value}.__class__ is {kind}" for kind in ("list", "str", "dict"))
         return self._set(f"len({value}) if {fits} else None if {value} is None else {self._asking(node, at)}")
 
-    def _call_to_string(self, node: Node, at: _Context) -> str:
+    def _call_to_string(self, node: Node, at: Context) -> str:
         value = self.value(node["children"][0], at)
         null = self.constant("null")
         return self._set_plain(

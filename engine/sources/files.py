@@ -14,6 +14,7 @@ import gzip
 import io
 import os
 import re
+import stat
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator
@@ -86,6 +87,23 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """
+    The lines that begin in the bytes from *start* to *end* of a plain file, not read yet.
+
+    *whole*: a line begins at *start*; else that has to be seen. *line* is the number of the first; None if what stands
+    before would have to be read to know: then the places of what is found are counted from 1 within this stretch.
+    """
+
+    path: str
+    start: int
+    end: int
+    whole: bool
+    line: int | None
+    named: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """Something in the files that is no record, and why."""
 
@@ -101,7 +119,7 @@ class File:
     named: bool
 
 
-Piece = Part | Trouble | File
+Piece = Part | Trouble | File | Stretch
 
 
 def records(paths: Iterable[str | Path], *, on_problem: OnProblem, on_read: OnRead | None = None) -> Iterator[Found]:
@@ -129,11 +147,25 @@ def found(piece: Piece, on_problem: OnProblem) -> Iterator[Found]:
         case File(path, named):
             for inner in _of_file(path, named, _nobody):
                 yield from found(inner, on_problem)
+        case Stretch():
+            for inner in _of_stretch(piece):
+                yield from found(inner, on_problem)
+
+
+def opened(piece: Stretch) -> tuple[list[Piece], int]:
+    """*piece* read, and how many lines it has."""
+    pieces: list[Piece] = []
+    lines = 0
+    for inner in _of_stretch(piece):
+        pieces.append(inner)
+        lines += inner.text.count(b"\n") if isinstance(inner, Part) else 1
+    return pieces, lines
 
 
 def parts(paths: Iterable[str | Path], *, on_read: OnRead | None = None, whole_below: int = 0) -> Iterator[Piece]:
     """
-    *paths* in pieces, in order. Files of fewer than *whole_below* bytes are one piece each, not opened yet.
+    *paths* in pieces, in order. With *whole_below*, some are not read yet: plain files of lines come in stretches, and
+    files of fewer bytes than that are one piece each.
 
     Raises OSError, at once, when a path that was named is not there, and later when one cannot be read.
     """
@@ -143,18 +175,21 @@ def parts(paths: Iterable[str | Path], *, on_read: OnRead | None = None, whole_b
             os.stat(path)  # noqa: PTH116 better now than after an hour
     tell = on_read or _nobody
     for path, named in _files(asked):
-        if path != "-" and 0 < (known := _size(path)) < whole_below:
+        if not named and not os.path.isfile(path):  # noqa: PTH113 a str
+            links = os.path.islink(path)  # noqa: PTH114
+            yield Trouble(path, "cannot be read: it links to nothing" if links else "is no regular file")
+        elif path != "-" and 0 < (known := _size(path)) < whole_below:
             yield File(path, named)
             tell(known)
         else:
-            yield from _of_file(path, named, tell)
+            yield from _of_file(path, named, tell, stretches=whole_below > 0)
 
 
 def size(paths: Iterable[str | Path]) -> int | None:
     """How many bytes the files in *paths* have on disk; None if that cannot be known."""
     total = 0
-    for path, _ in _files([str(path) for path in paths]):
-        if path == "-" or not Path(path).is_file():
+    for path, named in _files([str(path) for path in paths]):
+        if path == "-" or (named and not Path(path).is_file()):
             return None
         total += _size(path)
     return total
@@ -175,7 +210,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             file = Path(here, name)
-            if not name.startswith(".") and file.suffix.lower() not in _OTHER_SUFFIXES and file.is_file():
+            if not name.startswith(".") and file.suffix.lower() not in _OTHER_SUFFIXES:
                 yield file
 
 
@@ -190,21 +225,22 @@ def _nobody(_bytes: int) -> None:
     """Nobody wants to know how far the reading has come."""
 
 
-def _of_file(path: str, named: bool, on_read: OnRead) -> Iterator[Piece]:
+def _of_file(path: str, named: bool, on_read: OnRead, *, stretches: bool = False) -> Iterator[Piece]:
     if path == "-":
         yield from _of_text(_Text("-", sys.stdin.buffer, on_read))
         return
     try:
         with Path(path).open("rb") as stream:
-            yield from _of_text(_Text(path, stream, on_read))
+            text = _Text(path, stream, on_read)
+            yield from _of_text(text, _Stretches(text, stream, named) if stretches and not text.packed else None)
     except OSError as error:
         if named:
             raise
         yield Trouble(path, f"cannot be read: {error.strerror or error}")
 
 
-def _of_text(text: _Text) -> Iterator[Piece]:
-    """The pieces of one file."""
+def _of_text(text: _Text, stretches: _Stretches | None = None) -> Iterator[Piece]:
+    """The pieces of one file; of its lines, *stretches* if they are given."""
     while (first := text.first_line()) is None:  # too long to be read whole
         array = OPENING.match(text.ahead)
         if array is not None:
@@ -216,7 +252,7 @@ def _of_text(text: _Text) -> Iterator[Piece]:
         yield Trouble(f"{text.name}:1", "is UTF-16; only UTF-8 is read")
         return
     if first[:1] not in (b"{", b"[") or text.cut_short or why_not_json(first) is None:
-        yield from _of_lines(text)
+        yield from _of_lines(text) if stretches is None else stretches.pieces()
     else:
         yield from _of_document(text, first)
     if text.trouble:
@@ -233,6 +269,64 @@ def _of_lines(text: _Text) -> Iterator[Piece]:
             text.skip_line()
         else:
             return
+
+
+class _Stretches:
+    """A plain file of lines, in stretches."""
+
+    def __init__(self, text: _Text, stream: BinaryIO, named: bool) -> None:
+        self._text, self._stream, self._named = text, stream, named
+
+    def pieces(self) -> Iterator[Piece]:
+        text, line = self._text, self._text.line
+        start = self._stream.tell() - len(text.ahead)
+        status = os.fstat(self._stream.fileno())
+        if not stat.S_ISREG(status.st_mode) or status.st_size < start:
+            yield from _of_lines(text)
+            return
+        text.ahead = b""
+        for begin in range(start, status.st_size, PART):
+            end = min(begin + PART, status.st_size)
+            first = begin == start
+            yield Stretch(text.name, begin, end, first, line if first else None, self._named)
+            text.told(end)
+
+
+def _of_stretch(piece: Stretch) -> Iterator[Part | Trouble]:
+    try:
+        with Path(piece.path).open("rb") as stream:
+            text = _read_stretch(stream, piece)
+    except OSError as error:
+        if piece.named:
+            raise
+        yield Trouble(piece.path, f"cannot be read: {error.strerror or error}")
+        return
+    line = piece.line or 1
+    if len(text) > MAX_DOCUMENT:  # its last line is too long
+        end = text.rfind(b"\n", 0, piece.end - piece.start) + 1
+        if end:
+            yield Part(piece.path, line, text[:end], Form.LINES)
+        line += text.count(b"\n", 0, end)
+        yield Trouble(f"{piece.path}:{line}", too_long(MAX_DOCUMENT))
+    elif text:
+        yield Part(piece.path, line, text, Form.LINES)
+
+
+def _read_stretch(stream: BinaryIO, piece: Stretch) -> bytes:
+    """The lines that begin in *piece*, the last one to its end, or to a byte more than a line may have."""
+    blocks: list[bytes] = []
+    if piece.whole:
+        stream.seek(piece.start)
+        blocks.append(stream.read(piece.end - piece.start))
+    else:
+        stream.seek(piece.start - 1)
+        blocks.append(stream.read(piece.end - piece.start + 1).partition(b"\n")[2])
+    have = len(blocks[0])
+    while blocks[-1] and not blocks[-1].endswith(b"\n") and have <= MAX_DOCUMENT:
+        more = stream.read(_BLOCK)
+        blocks.append(more[: end + 1] if (end := more.find(b"\n")) >= 0 else more)
+        have += len(blocks[-1])
+    return b"".join(blocks)
 
 
 def _of_document(text: _Text, first: bytes) -> Iterator[Piece]:
@@ -387,6 +481,12 @@ class _Text:
             except OSError:  # a pipe
                 return
             got, self._told = at - self._told, max(at, self._told)
+        if got > 0:
+            self._on_read(got)
+
+    def told(self, at: int) -> None:
+        """Others read the file, and have come as far as *at*."""
+        got, self._told = at - max(self._told, self._given), max(at, self._told)
         if got > 0:
             self._on_read(got)
 

@@ -52,6 +52,12 @@ def program(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "engine.cli", "scan", "--rules", "rule.yaml", *arguments]
 
 
+def impatient(*arguments: str) -> list[str]:
+    """As `program`, with other processes after two pieces of the input: a small input would be read before."""
+    begin = "from engine import parallel; parallel.WARM = 2; from engine.cli import main; main()"
+    return [sys.executable, "-c", begin, "scan", "--rules", "rule.yaml", *arguments]
+
+
 def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", **more}
 
@@ -107,7 +113,7 @@ def test_errors_name_what_is_wrong(folder: Path, arguments: tuple[str, ...], cod
 def test_a_reader_that_has_seen_enough_is_no_error(folder: Path, jobs: str) -> None:
     (folder / "many.jsonl").write_text("".join(event(number) for number in range(3000)))
     process = subprocess.Popen(
-        program("--jobs", jobs, "many.jsonl"),
+        impatient("--jobs", jobs, "many.jsonl"),
         cwd=folder,
         env=environment(),
         stdout=subprocess.PIPE,
@@ -126,7 +132,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(folder: Path, jobs: str) -> N
 @pytest.mark.parametrize("jobs", ["1", "2"])
 def test_an_alert_of_a_pipe_is_shown_before_the_pipe_ends_and_ctrl_c_ends_it_all(folder: Path, jobs: str) -> None:
     process = subprocess.Popen(
-        program("--jobs", jobs, "-"),
+        impatient("--jobs", jobs, "-"),
         cwd=folder,
         env=environment(),
         stdin=subprocess.PIPE,
@@ -140,19 +146,45 @@ def test_an_alert_of_a_pipe_is_shown_before_the_pipe_ends_and_ctrl_c_ends_it_all
         assert process.stderr is not None
         process.stdin.write(event(1).encode())
         process.stdin.flush()
-        if jobs == "1":
-            assert b"mine.delete" in process.stdout.readline()
-        else:
-            _wait_for_children(process.pid)
+        assert b"mine.delete" in process.stdout.readline()
+        if jobs == "2":
+            number = 2  # a pipe is read as it comes, and others begin after its first pieces
+            while not _children(process.pid):
+                process.stdin.write(event(number := number + 1).encode())
+                process.stdin.flush()
+                time.sleep(0.01)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
 
+        process.stdout.close()
         assert process.wait() == 130
         assert process.stderr.read() == b"interrupted\n"
 
 
-def _wait_for_children(pid: int) -> None:
-    while not Path(f"/proc/{pid}/task/{pid}/children").read_text().strip():
-        time.sleep(0.05)
+def _children(pid: int) -> str:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().strip()
+
+
+def test_two_jobs_print_what_one_prints(folder: Path) -> None:
+    lines = [event(number % 2500, listed=[1] * (number % 3) + ["x" * 1000]) for number in range(4000)]
+    (folder / "1.jsonl").write_text("\n".join([*lines[:3000], "{oops", *lines[3000:]]))
+    (folder / "2.jsonl").write_text("\ufeff" + "\r\n".join(lines[100:]) + "\nnothing")
+
+    one, two = (
+        subprocess.run(
+            impatient("--jobs", jobs, "--format", "jsonl", "1.jsonl", "2.jsonl"),
+            cwd=folder,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        for jobs in ("1", "2")
+    )
+
+    assert one.stdout == two.stdout
+    assert one.stderr == two.stderr
+    assert one.stdout.count("\n") == 1666
+    assert "1.jsonl:6001: " in one.stderr
 
 
 @pytest.mark.parametrize(
