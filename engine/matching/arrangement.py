@@ -7,7 +7,9 @@ reading by reading until none is left; what no remaining conjunction asks about 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from engine.event import View
@@ -52,6 +54,7 @@ class Arrangement:
         self._conjunctions = conjunctions
         self._quick = tuple(quick)
         self._rest = tuple(rest)
+        self._reading_of = {part: reading for reading in (*quick, *rest) for part in reading.parts}
         self._folded: dict[str, tuple[Group, ...]] = {}
         self._by_name: dict[str, tuple[Group, ...]] = {}
         self._by_token: dict[str, tuple[Group, ...]] = {}
@@ -107,17 +110,17 @@ class Arrangement:
     def _group(self, numbers: Iterable[int]) -> Group:
         conjunctions = [self._conjunctions.all[number] for number in numbers]
         full = (1 << len(conjunctions)) - 1
-        by_path: dict[Signatures, dict[int, int]] = {}
-        for place, (_, tests) in enumerate(conjunctions):
-            for signatures, bit in tests:
-                places = by_path.setdefault(signatures, {})
-                places[bit] = places.get(bit, 0) | 1 << place
+        tests: dict[Reading, list[tuple[int, int]]] = {}
+        for place, (_, bits) in enumerate(conjunctions):
+            for signatures, bit in bits:
+                reading = self._reading_of[signatures]
+                tests.setdefault(reading, []).append((reading.offsets[signatures] + bit, place))
         quick: list[Any] = []
         for reading in self._quick:
-            masks = Masks(full, reading, by_path, self._spend)
-            quick += (masks.asked, masks if masks.asked else None)
-        made = ((reading, Masks(full, reading, by_path, self._spend)) for reading in self._rest)
-        rest = tuple((masks.asked, reading, masks) for reading, masks in made if masks.asked)
+            masks = Masks(full, tests[reading], self._spend) if reading in tests else None
+            quick += (0 if masks is None else masks.asked, masks)
+        made = ((reading, Masks(full, tests[reading], self._spend)) for reading in self._rest if reading in tests)
+        rest = tuple((masks.asked, reading, masks) for reading, masks in made)
         return Group(tuple(rule for rule, _ in conjunctions), full, rest, tuple(quick))
 
     def generated(self) -> Candidates:
@@ -209,43 +212,24 @@ class Arrangement:
 class Masks(dict[int, int]):
     """From the signature of a reading to the conjunctions of a group that go on; filled as signatures come."""
 
-    __slots__ = ("_bits", "_full", "_once", "_spend", "_tests", "asked")
+    __slots__ = ("_full", "_spend", "_tests", "asked")
 
-    def __init__(
-        self,
-        full: int,
-        reading: Reading,
-        by_path: Mapping[Signatures, Mapping[int, int]],
-        spend: Callable[[], None],
-    ) -> None:
-        """*by_path* has, for each path that the group asks about, the bits of its tests and who demands them."""
+    def __init__(self, full: int, tests: Sequence[tuple[int, int]], spend: Callable[[], None]) -> None:
+        """*tests* are bits of the reading, each with the place of a conjunction that demands it."""
         super().__init__()
         self._full = full
         self._spend = spend  # called when a mask is remembered
-        self._tests = {
-            offset + bit: places
-            for part, offset in reading.offsets.items()
-            for bit, places in by_path.get(part, {}).items()
-        }
-        self.asked = self._bits = 0
-        self._once = True  # no conjunction has two tests here
-        for bit, places in self._tests.items():
-            self._once = self._once and not self.asked & places
-            self.asked |= places
-            self._bits |= 1 << bit
+        numbers = tuple(chain.from_iterable(tests))  # packed: there are many groups, and most are rarely looked at
+        self._tests = array("H" if max(numbers) < 2**16 else "L", numbers)
+        self.asked = 0
+        for _, place in tests:
+            self.asked |= 1 << place
 
     def __missing__(self, signature: int) -> int:
-        fails = 0
-        if self._once:
-            fails, passed = self.asked, signature & self._bits
-            while passed:
-                lowest = passed & -passed
-                fails &= ~self._tests[lowest.bit_length() - 1]
-                passed ^= lowest
-        else:
-            for bit, places in self._tests.items():
-                if not signature >> bit & 1:
-                    fails |= places
+        fails, tests = 0, iter(self._tests)
+        for bit, place in zip(tests, tests, strict=True):
+            if not signature >> bit & 1:
+                fails |= 1 << place
         if len(self) >= _MAX_MASKS:
             self.clear()
         self._spend()

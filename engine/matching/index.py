@@ -15,6 +15,7 @@ test, so what a rule makes of it, error or not, is decided by the rule. What is 
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
@@ -40,13 +41,13 @@ class Index:
         self._known = known
         self._signatures: dict[str, Signatures] = {}
         every: list[tuple[int, Bits]] = []
-        named: dict[str, list[int]] = {}
+        named: dict[str, array[int]] = {}
         unnamed: list[int] = []
         for rule, conjunctions in enumerate(rules):
             for conjunction in conjunctions:
                 names, bits = self._read(conjunction)
                 for name in names or ():
-                    named.setdefault(name, []).append(len(every))
+                    named.setdefault(name, array("I")).append(len(every))
                 if names is None:
                     unnamed.append(len(every))
                 every.append((rule, bits))
