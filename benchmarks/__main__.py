@@ -81,14 +81,17 @@ def ready() -> None:
 def engine() -> None:
     from benchmarks import engine as bench
 
-    click.echo(f"index on, index off and the interpreter agree on {bench.same():,} pairs of rule and event")
+    agreed = []
+    for line in bench.agreement():
+        click.echo(line)
+        agreed.append(line)
     if QUICK:
         return
     if find_spec("orjson") is None:
         raise click.ClickException("this compares with orjson, DuckDB and a CEL binding: pip install --group bench")
-    table = bench.table(bench.run(), machine())
-    click.echo(table)
-    bench.write(table)
+    tables = bench.tables(bench.run(), machine(), agreed)
+    click.echo(tables)
+    bench.write(tables)
 
 
 def faults() -> None:

@@ -64,9 +64,9 @@ LISTS: Final[Lists] = {
 }
 
 
-def events(count: int) -> list[bytes]:
-    """*count* records."""
-    chance = random.Random(7)
+def events(count: int, seed: int = 7) -> list[bytes]:
+    """*count* records; those of another *seed* are of the same people and APIs, and no record is in both."""
+    chance = random.Random(seed)
     weights = [1 / (rank + 3) for rank in range(len(NAMES))]
     return [_record(name, chance) for name in chance.choices(NAMES, weights, k=count)]
 
@@ -296,7 +296,9 @@ _CONDITIONS: Final[tuple[Callable[[random.Random], Condition], ...]] = (
 )
 
 
-def rule_set(texts: Sequence[str], lists: Lists = LISTS, *, indexed: bool = True) -> RuleSet:
+def rule_set(
+    texts: Sequence[str], lists: Lists = LISTS, *, kind: str = "tencent.cloudaudit", indexed: bool = True
+) -> RuleSet:
     """Rules of these conditions and nothing else."""
     title, place = parse_template("t", lists={}), Place("bench.yaml")
     rules = tuple(
@@ -305,7 +307,7 @@ def rule_set(texts: Sequence[str], lists: Lists = LISTS, *, indexed: bool = True
             title,
             Severity.LOW,
             Status.STABLE,
-            "tencent.cloudaudit",
+            kind,
             "",
             parse(text, lists=lists),
             place,
