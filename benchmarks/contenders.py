@@ -117,14 +117,14 @@ def _cloudaudit(a_kind: Any, raw: bytes) -> Any:
     try:
         outer = a_kind.outer.decode(raw)
         text = outer.f_CloudAuditEvent
-        return _CloudAuditView(a_kind, raw, outer, a_kind.inner.decode(text), text)
+        return _CloudAuditView(a_kind, raw, outer, a_kind.lean.decode(text), text)
     except msgspec.ValidationError:  # of an unusual type: the path's slow way
         return a_kind.decode(Record(raw)).event.view
 
 
 def _cloudtrail(a_kind: Any, raw: bytes) -> Any:
     try:
-        return _CloudTrailView(a_kind, raw, a_kind.record.decode(raw))
+        return _CloudTrailView(a_kind, raw, a_kind.lean.decode(raw))
     except msgspec.ValidationError:
         return a_kind.decode(Record(raw)).event.view
 

@@ -78,6 +78,9 @@ class View(dict[str, Any]):
         value = self[path] = walked(self.whole, path.split(SEPARATOR))
         return value
 
+    def pin(self, paths: Iterable[str], *, rarely: bool) -> None:
+        """Have *paths* decoded at once in later events, or *rarely*: nothing to do where all is."""
+
     def shape(self, path: str) -> Any:
         """As `view[path]`; of a list perhaps no more than how long it is: its items need not be what they are."""
         return self[path]

@@ -98,7 +98,7 @@ class Token:
 
     sources: tuple[str, ...]
     determines: Callable[..., bool]
-    reads: tuple[str, ...]  # paths: once a view has been asked for them, later ones are decoded with all that is needed
+    pins: tuple[str, ...]  # the paths that the sources read; see LazyView.pin
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,15 +112,27 @@ class Schema:
     token: Callable[[str], Token | None] = lambda _: None
     holders: Mapping[str, str] = field(default_factory=dict)
     """Names for the source of tokens, each with Python that gets it of a view `v`, or of those before it."""
+    lean: str = ""
+    """The Python among these that gets the struct which every event is decoded to; `v.fuller` gets that of more."""
 
-    def held(self, sources: Iterable[str], above: Iterable[str] = ()) -> list[str]:
-        """Lines of Python that set the holders which *sources* name, but for those that *above* had set already."""
+    def held(self, sources: Iterable[str], above: Iterable[str] = (), *, rarely: bool = False) -> list[str]:
+        """
+        Lines of Python that set the holders which *sources* name, but for those that *above* had set already.
+
+        *rarely*, they are of the struct of more, and have names of their own: see `rarely`.
+        """
         lines: list[str] = []
         for holder, text in reversed(list(self.holders.items())):
             named = re.compile(rf"\b{holder}\b")
             if any(map(named.search, (*sources, *lines))) and not any(map(named.search, above)):
                 lines.insert(0, f"{holder} = {text}")
-        return lines
+        return [self.rarely(line.replace(self.lean, "v.fuller")) for line in lines] if rarely else lines
+
+    def rarely(self, source: str) -> str:
+        """*source* with the names of the holders that have to do with the struct of more."""
+        for holder in self.holders:
+            source = re.sub(rf"\b{holder}\b", f"{holder}_of_more", source)
+        return source
 
     def cost(self, path: str) -> int:
         return self.costs.get(path, self.costs.get(path.partition(SEPARATOR)[0], 9))

@@ -24,6 +24,7 @@ from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import check_size_and_depth, is_shallow, is_utf8, loads, without_bom
 from engine.kinds.nested import Nested
 from engine.kinds.projection import (
+    NOT_PROJECTED,
     UNSET,
     At,
     LazyView,
@@ -161,7 +162,7 @@ _ADDRESS: Final = frozenset("0123456789abcdefABCDEF.:")
 
 # What every event is asked for: its identity. `Projection` adds what rules read.
 _HEAD: Final = {
-    "eventID": Any, "eventTime": Any, "eventName": Any, "recipientAccountId": Any, "userIdentity": Any,
+    "eventID": Any, "eventTime": Any, "eventName": Any, "recipientAccountId": Any,
 }  # fmt: skip
 _SHORT: Final = 128  # characters of a text that is remembered with what it is read as
 
@@ -176,6 +177,7 @@ SCHEMA: Final = Schema(
         f"norm{SEPARATOR}service": 1, "requestParameters": 4, "responseElements": 5, "additionalEventData": 4,
     },
     token=lambda path: _token(path),  # noqa: PLW0108 it stands further down
+    lean="v.record",
     holders={"record": "v.record"},
 )  # fmt: skip
 
@@ -188,7 +190,8 @@ class AwsCloudTrail:
 
     def __init__(self, redaction_key: bytes) -> None:
         self._nested = Nested(Redactor(redaction_key))
-        self.record = Projection(_HEAD)
+        self.lean = Projection(_HEAD)
+        self.more = Projection({"userIdentity": Any})
         self.plans: dict[str, Plan] = {}
         self._names: dict[str, str] = {}  # event names as they may be shown; bounded, since callers choose them
 
@@ -238,12 +241,12 @@ class AwsCloudTrail:
             return None
         try:
             raw.decode()
-            record = self.record.decode(raw)
+            record = self.lean.decode(raw)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
         name, event_id, account = record.f_eventName, record.f_eventID, record.f_recipientAccountId
         if not account:
-            identity = record.f_userIdentity
+            identity = self.more.decode(raw).f_userIdentity
             account = identity.get("accountId") if identity.__class__ is dict else None
         time = epoch(record.f_eventTime, UTC)
         if (
@@ -310,10 +313,9 @@ class _View(LazyView):
     __slots__ = ("record",)
 
     def __init__(self, kind: AwsCloudTrail, raw: bytes, record: Any) -> None:
-        self._whole = None
-        self.has_nul = None
+        self._whole = self.has_nul = self.more = None
         self.kind = kind
-        self.raw = raw
+        self.raw = self.text = raw
         self.record = record
 
     @property
@@ -330,10 +332,9 @@ def _member_plan(names: list[str], nested: Nested) -> Plan:
     known: dict[str, str] = {}  # what texts are read as: most come again and again
 
     def plan(view: _View) -> Any:
-        try:
-            value = getattr(view.record, slot)
-        except AttributeError:
-            value = view.kind.record.get(view, "record", view.raw, top)
+        value = getattr(view.record, slot, NOT_PROJECTED)
+        if value is NOT_PROJECTED:
+            value = view.kind.more.get(view, "more", view.raw, top)
         for name in below:
             if value.__class__ is not dict:
                 return None
@@ -371,6 +372,8 @@ def _token(path: str) -> Token | None:
     if names[0] == "norm" or len(names) > 2 or not plainly_named(names, _ANY_KEY):
         return None
     if len(names) == 1:
+        if _TYPES.get(path) not in _PLAIN_TYPES:
+            return None  # an object is no key
         return Token((f"record.{attribute(names[0])}",), _always, (path,))
     return _member_token(*names) if names[1].isascii() and names[1].isidentifier() else None
 
@@ -392,6 +395,8 @@ def _tells_outcome(error: Any, message: Any, source: Any) -> bool:
     return error in _BLANK and texts and source != "signin.amazonaws.com"
 
 
+_TYPES: Final = {row.path: row.reader.type for row in ROWS}
+_PLAIN_TYPES: Final = ("string", "boolean", "integer", "number")
 _ABSENT: Final = (None, UNSET)
 _BLANK: Final = (None, "", UNSET)
 _ANY_KEY: Final = Nested(Redactor(b""))  # what is a secret's name does not depend on the key

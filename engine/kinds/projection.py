@@ -12,7 +12,7 @@ be hard to keep, it makes the full decode and looks there.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any, ClassVar, Final
 
@@ -34,7 +34,12 @@ _PAIRED: Final = frozenset({"Value", "value", "ParameterValue", "parameterValue"
 
 
 class Projection:
-    """A struct of the fields that have been asked for, and its decoder; grows, never shrinks."""
+    """
+    A struct of the fields that have been asked for, and its decoder; grows, never shrinks.
+
+    A kind has two: a lean one, with which every event is decoded, of its identity and of what rules read of nearly
+    every event (`View.pin`), and one of all that is read of any, with which those are decoded again.
+    """
 
     def __init__(self, always: dict[str, Any], members: dict[str, dict[str, Any]] | None = None) -> None:
         """
@@ -51,16 +56,34 @@ class Projection:
         objects = {name: _struct(fields) | None for name, fields in self._members.items()}
         self.decode: Callable[[bytes | str], Any] = msgspec.json.Decoder(_struct({**self._fields, **objects})).decode
 
+    def has_members(self, path: str) -> bool:
+        """Whether the field that *path* begins with is decoded member by member, and *path* names one."""
+        field, _, name = path.partition(SEPARATOR)
+        return name != "" and field in self._members
+
+    def add(self, field: str, name: str | None = None) -> None:
+        """Have *field*, or the member *name* of it, decoded from now on."""
+        if name is None:
+            if field not in self._fields and len(self._fields) < _MAX_FIELDS:
+                self._fields = {**self._fields, field: Any}
+                self._make()
+        else:
+            known = self._members[field]
+            if name not in known and len(known) < _MAX_FIELDS:
+                self._members = {**self._members, field: {**known, name: Any}}
+                self._make()
+
     def get(self, holder: Any, slot: str, text: bytes | str, name: str) -> Any:
-        """The field *name* of the struct in *holder*'s *slot*, which was decoded from *text*; UNSET where absent."""
+        """
+        The field *name* of the struct in *holder*'s *slot*, decoded from *text* where that is to be done; UNSET where
+        it is absent.
+        """
         wanted = attribute(name)
         for _ in range(3):  # another thread may be adding a field of its own just now
-            value = getattr(getattr(holder, slot), wanted, _NOT_PROJECTED)
-            if value is not _NOT_PROJECTED:
+            value = getattr(getattr(holder, slot), wanted, NOT_PROJECTED)
+            if value is not NOT_PROJECTED:
                 return value
-            if name not in self._fields and len(self._fields) < _MAX_FIELDS:
-                self._fields = {**self._fields, name: Any}
-                self._make()
+            self.add(name)
             setattr(holder, slot, self.decode(text))
         return getattr(Projection({name: Any}).decode(text), wanted)
 
@@ -68,16 +91,15 @@ class Projection:
         """As `get`, of the member *name* of one of the *members*; UNSET where there is none."""
         top, wanted = attribute(field), attribute(name)
         for _ in range(3):
-            members = getattr(getattr(holder, slot), top)
-            if members is None or members is UNSET:
-                return UNSET
-            value = getattr(members, wanted, _NOT_PROJECTED)
-            if value is not _NOT_PROJECTED:
-                return value
-            known = self._members[field]
-            if name not in known and len(known) < _MAX_FIELDS:
-                self._members = {**self._members, field: {**known, name: Any}}
-                self._make()
+            held = getattr(holder, slot)
+            if held is not None:
+                members = getattr(held, top)
+                if members is None or members is UNSET:
+                    return UNSET
+                value = getattr(members, wanted, NOT_PROJECTED)
+                if value is not NOT_PROJECTED:
+                    return value
+            self.add(field, name)
             setattr(holder, slot, self.decode(text))
         alone = Projection({}, {field: {name: Any}}).decode(text)
         return getattr(getattr(alone, top), wanted)
@@ -96,8 +118,8 @@ class Projection:
                     raise NotLean
                 head = self.decode(text)
                 setattr(holder, slot, head)
-            value: Any = getattr(head, attribute(name), _NOT_PROJECTED)
-            if value is _NOT_PROJECTED:
+            value: Any = getattr(head, attribute(name), NOT_PROJECTED)
+            if value is NOT_PROJECTED:
                 value = self.get(holder, slot, text, name)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):  # json may read it all the same
             raise NotLean from None
@@ -124,7 +146,7 @@ def _is_plain_object(text: str) -> bool:
     return True
 
 
-_NOT_PROJECTED: Final = object()
+NOT_PROJECTED: Final = object()
 
 
 def _struct(fields: dict[str, Any]) -> Any:
@@ -172,12 +194,27 @@ class LazyView(View):
     Kinds fill in the slots themselves and leave dict.__init__ out: this is made for every event.
     """
 
-    __slots__ = ("has_nul", "kind", "raw")
+    __slots__ = ("has_nul", "kind", "more", "raw", "text")
 
     uniform: ClassVar[bool] = True
     kind: Any
     raw: bytes
     has_nul: bool | None  # whether the record may hold NUL; looked at when it matters
+    more: Any  # the struct of all that is read of any event, once something has been read that the lean one has not
+    text: bytes | str  # what that is decoded from
+
+    @property
+    def fuller(self) -> Any:
+        """The struct of all that is read of any event."""
+        if self.more is None:
+            self.more = self.kind.more.decode(self.text)
+        return self.more
+
+    def pin(self, paths: Iterable[str], *, rarely: bool) -> None:
+        """Have these paths decoded, in events after this one: at once, or *rarely*, which is with `fuller`."""
+        projection = self.kind.more if rarely else self.kind.lean
+        for path in paths:
+            projection.add(*path.split(SEPARATOR)[:2] if projection.has_members(path) else (path.split(SEPARATOR)[0],))
 
     def __missing__(self, path: str) -> Any:
         kind = self.kind

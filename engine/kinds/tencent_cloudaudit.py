@@ -26,6 +26,7 @@ from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import check_size_and_depth, is_shallow, is_utf8, loads, storable, without_bom
 from engine.kinds.nested import Nested, container
 from engine.kinds.projection import (
+    NOT_PROJECTED,
     OPENERS,
     UNSET,
     At,
@@ -277,6 +278,7 @@ SCHEMA: Final = Schema(
         "requestParameters": 7, "responseElements": 8, "additionalEventData": 7,
     },
     token=lambda path: _token(path),  # noqa: PLW0108 it stands further down
+    lean="v.inner",
     holders={
         "inner": "v.inner",
         "identity": "inner.f_userIdentity",
@@ -292,8 +294,7 @@ _SERVICE_NETWORKS: Final = ("9.", "10.", "127.", "169.254.", "192.168.", *(f"172
 
 # What every event is asked for: its identity. `Projection` adds what rules read.
 _OUTER_HEAD: Final = {
-    "EventId": Any, "EventName": Any, "EventTime": Any, "AccountID": Any, "Username": Any, "SecretId": Any,
-    "CloudAuditEvent": str | None,
+    "EventId": Any, "EventName": Any, "EventTime": Any, "AccountID": Any, "CloudAuditEvent": str | None,
 }  # fmt: skip
 _INNER_HEAD: Final = {"eventID": Any, "eventTime": Any, "eventName": Any}
 _IDENTITY_HEAD: Final = {"userIdentity": {"accountId": Any}}
@@ -316,7 +317,9 @@ class TencentCloudAudit:
         self.readers: Mapping[str, Callable[[Any], Any]] = readers(ROWS, self._nested)
         """Each documented top-level field's way to its one type: what a view applies to the fields it decodes."""
         self.outer = Projection(_OUTER_HEAD)
-        self.inner = Projection(_INNER_HEAD, _IDENTITY_HEAD)
+        self.outer_more = Projection({})
+        self.lean = Projection(_INNER_HEAD, _IDENTITY_HEAD)
+        self.more = Projection({}, _IDENTITY_HEAD)
         self.identity = Projection({"userIdentity": Any})
         self.inside = {name: Projection({}) for name in (*_OPENED, "sessionContext")}
         """Of the objects that are JSON in texts of the inner event, what rules read of them."""
@@ -391,7 +394,7 @@ class TencentCloudAudit:
                     return None
                 raw.decode()  # what is skipped is not looked at; of the outer event that is translations
                 outer, text = None, raw
-            inner = self.inner.decode(text)
+            inner = self.lean.decode(text)
         except (msgspec.MsgspecError, UnicodeError, RecursionError):
             return None
         name, event_id, time, account = inner.f_eventName, inner.f_eventID, inner.f_eventTime, None
@@ -506,8 +509,8 @@ class _View(LazyView):
     """
 
     __slots__ = (
-        "additionalEventData", "identity", "inner", "opened", "outer", "requestParameters", "responseElements",
-        "session", "sessionContext", "text",
+        "additionalEventData", "identity", "inner", "opened", "outer", "outer_more", "requestParameters",
+        "responseElements", "session", "sessionContext",
     )  # fmt: skip
 
     identity: Any
@@ -541,7 +544,7 @@ class _View(LazyView):
         """As `view[path]`, but that the items of a list are as they came."""
         top, _, name = path.partition(SEPARATOR)
         if path not in self and top in _OPENED and SEPARATOR not in name and _plainly(name):
-            text = getattr(self.inner, attribute(top), None)
+            text = _written(self, attribute(top), top)
             if text.__class__ is str and text != "":
                 value = _inside(self, top, text, name)
                 if value.__class__ is list:
@@ -549,20 +552,28 @@ class _View(LazyView):
         return self[path]
 
 
+def _written(view: _View, slot: str, name: str) -> Any:
+    """The field *name* as it stands in the inner event; UNSET where it does not."""
+    value = getattr(view.inner, slot, NOT_PROJECTED)
+    return view.kind.more.get(view, "more", view.text, name) if value is NOT_PROJECTED else value
+
+
+def _of_outer(view: _View, name: str) -> Any:
+    """A field of the outer event; UNSET where there is none."""
+    return UNSET if view.outer is None else view.kind.outer_more.get(view, "outer_more", view.raw, name)
+
+
 def _field_of(name: str) -> Callable[[_View], Any]:
     """The field *name* before it is read, with what the outer event says where the inner one does not; see _joined."""
     slot, twin = attribute(name), _OUTER_TWINS.get(name)
 
     def field(view: _View) -> Any:
-        try:
-            value = getattr(view.inner, slot)
-        except AttributeError:
-            value = view.kind.inner.get(view, "inner", view.text, name)
+        value = _written(view, slot, name)
         if value in _BLANK and view.outer is not None:
             if value is UNSET:
-                value = view.kind.outer.get(view, "outer", view.raw, name)
+                value = _of_outer(view, name)
             if twin is not None and value in _BLANK:
-                other = view.kind.outer.get(view, "outer", view.raw, twin)
+                other = _of_outer(view, twin)
                 value = value if other is UNSET else other
         kind = value.__class__
         if kind is str:
@@ -585,7 +596,7 @@ def _field_plan(name: str, read: Read) -> Plan:
     known: dict[str, Any] = {}  # what texts are read as: most come again and again
 
     def plan(view: _View) -> Any:
-        raw = getattr(view.inner, slot, None)
+        raw = _written(view, slot, name)
         if raw.__class__ is str and (found := known.get(raw, UNSET)) is not UNSET:
             return found
         value = field(view)
@@ -606,16 +617,13 @@ def _resource_plan(name: str, read: Read) -> Plan:
     def plan(view: _View) -> Any:
         value = field(view)
         if value is None or value is UNSET:
-            if view.outer is not None and view.kind.outer.get(view, "outer", view.raw, "Resources") not in _BLANK:
-                return view.whole.get(name)
-            return None
+            return view.whole.get(name) if _of_outer(view, "Resources") not in _BLANK else None
         return read(value)
 
     return plan
 
 
-_TWIN_SLOTS: Final = {name: attribute(outer) for outer, name in _IDENTITY_TWINS.items()}
-_IDENTITY_SLOTS: Final = tuple((name, attribute(outer)) for outer, name in _IDENTITY_TWINS.items())
+_IDENTITY_OUTER: Final = {name: outer for outer, name in _IDENTITY_TWINS.items()}
 
 
 def _identity(view: _View) -> Any:
@@ -628,9 +636,9 @@ def _identity(view: _View) -> Any:
             opened = container(value) if isinstance(value, str) else value
             if opened is None or isinstance(opened, dict):
                 missing = {}
-                for name, twin in _IDENTITY_SLOTS:
+                for twin, name in _IDENTITY_TWINS.items():
                     if opened is None or opened.get(name) in (None, ""):
-                        other = getattr(outer, twin)
+                        other = _of_outer(view, twin)
                         if other is not UNSET and other is not None:
                             missing[name] = stored(view, other)
                 if missing:
@@ -645,13 +653,12 @@ def _raw_identity(view: _View) -> Any:
 
 def _identity_member(view: _View, name: str, slot: str, twin: str | None) -> Any:
     """A member of `userIdentity` before it is read, or the outer event's twin of it; None where there is none."""
-    try:
-        value = getattr(view.inner.f_userIdentity, slot)
-    except AttributeError:
-        value = view.kind.inner.get_member(view, "inner", view.text, "userIdentity", name)
+    value = getattr(view.inner.f_userIdentity, slot, NOT_PROJECTED)
+    if value is NOT_PROJECTED:
+        value = view.kind.more.get_member(view, "more", view.text, "userIdentity", name)
     if value in _BLANK:
         if twin is not None and view.outer is not None:
-            other = getattr(view.outer, twin)
+            other = _of_outer(view, twin)
             if other is not UNSET and other is not None:
                 return stored(view, other)
         return None if value is UNSET else value
@@ -665,7 +672,7 @@ def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
         return None
     if len(names) == 1:
         known: dict[str, Any] = {}
-        name, slot, twin = names[0], attribute(names[0]), _TWIN_SLOTS.get(names[0])
+        name, slot, twin = names[0], attribute(names[0]), _IDENTITY_OUTER.get(names[0])
 
         def plan(view: _View) -> Any:
             raw = _identity_member(view, name, slot, twin)
@@ -702,9 +709,8 @@ def _member_plan(read: ObjectReader, names: list[str]) -> Plan | None:
 
 def _session_member(view: _View, name: str) -> Any:
     """A member of the session as it is written, None where there is none; UNSET where that cannot be told from here."""
-    try:
-        text = view.inner.f_userIdentity.f_sessionContext
-    except AttributeError:
+    text = getattr(view.inner.f_userIdentity, "f_sessionContext", NOT_PROJECTED)
+    if text is NOT_PROJECTED:
         text = _identity_member(view, "sessionContext", "f_sessionContext", None)
     if text is None or text == "" or text is UNSET:
         return None
@@ -728,7 +734,7 @@ def _opened_plan(top: str, names: list[str], nested: Nested) -> Plan:
     known: dict[str, Any] = {}
 
     def plan(view: _View) -> Any:
-        text = getattr(view.inner, slot, None)
+        text = _written(view, slot, top)
         if text.__class__ is str and text != "":
             # A name that does not occur in the text is not in the object: escapes and percent-encoding aside.
             if plain and first not in text and text[0] == "{" and not ("\\" in text and "\\u" in text):
@@ -790,7 +796,9 @@ def _token(path: str) -> Token | None:
     if len(names) == 1 and names[0] not in _OPENED and path not in _OBJECTS:
         return Token((f"inner.{attribute(names[0])}",), _tells if names[0] in _OUTER_TWINS else _is_there, (path,))
     if len(names) == 2 and path not in _OBJECTS:
-        return Token((f"identity.{attribute(names[1])}",), _tells if names[1] in _TWIN_SLOTS else _is_there, (path,))
+        return Token(
+            (f"identity.{attribute(names[1])}",), _tells if names[1] in _IDENTITY_OUTER else _is_there, (path,)
+        )
     return None
 
 

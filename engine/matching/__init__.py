@@ -28,6 +28,7 @@ The rest of the engine sees `RuleSet` only; `Matcher` is what stands behind it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from engine.event import View
 from engine.expression import Expression
@@ -39,6 +40,9 @@ from engine.matching.index import Index
 __all__ = ["Matcher"]
 
 
+_WORTH_COMPILING: Final = 2  # times that a rule is asked: most that are ever asked are asked once
+
+
 class Matcher:
     """Some expressions, asked together of events of one kind. Safe to share between threads."""
 
@@ -46,6 +50,7 @@ class Matcher:
         """Without the index (*indexed* false) every expression is decided on every event: the same, slowly."""
         self._expressions: Sequence[Expression] = tuple(expressions)
         self._truths: list[Truth | None] = [None] * len(self._expressions)
+        self._asked = bytearray(len(self._expressions))
         self._all = list(range(len(self._expressions)))
         self._kind = kind
         self._indexed = indexed
@@ -70,6 +75,9 @@ class Matcher:
             return self._expressions[number].holds(view.whole)
         truth = self._truths[number]
         if truth is None:
+            if self._asked[number] < _WORTH_COMPILING:
+                self._asked[number] += 1
+                return self._expressions[number].holds(view.whole)
             truth = self._truths[number] = truth_of(self._expressions[number])
         return truth(view)
 

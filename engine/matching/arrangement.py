@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from itertools import chain
 from typing import Any, Final, NamedTuple
 
 from engine.event import View
-from engine.kinds import Schema
+from engine.kinds import Schema, Token
 from engine.matching.signatures import Reading, Signatures
 
 Candidates = Callable[[View], Sequence[int]]
@@ -23,7 +22,6 @@ _MAX_NAMES: Final = 4096  # that are remembered
 _MAX_TEXT: Final = 512  # characters of a name that is remembered
 _MAX_MASKS: Final = 1024  # signatures per group and reading
 _MAX_ALL_MASKS: Final = 50_000
-_FEW: Final = 64  # conjunctions without a name that join every group rather than be a group of their own
 
 
 class Conjunctions(NamedTuple):
@@ -41,7 +39,7 @@ class Group(NamedTuple):
     rules: Sequence[int]
     full: int
     rest: tuple[tuple[int, Reading, Masks], ...]  # of each reading without a source: who asks, and who goes on
-    quick: tuple[Any, ...]  # of each with one, in their order: who asks (0 for nobody), and who goes on
+    quick: tuple[Any, ...]  # of each with one, in their order: who asks (0: nobody), about which bits, and who goes on
 
 
 class Arrangement:
@@ -59,7 +57,8 @@ class Arrangement:
         self._by_name: dict[str, tuple[Group, ...]] = {}
         self._by_token: dict[str, tuple[Group, ...]] = {}
         self._masks = 0
-        self._nameless = self._groups(())
+        unnamed = conjunctions.unnamed
+        self._nameless = (self._group(unnamed),) if unnamed else ()
 
     def slowly(self, view: View) -> Sequence[int]:
         """The rules that *view* may match, or may break, in their order."""
@@ -68,18 +67,29 @@ class Arrangement:
             alive = group.full
             for asked, reading, masks in self.steps(group):
                 if alive & asked:
-                    alive &= masks[reading.at(view)]
+                    alive &= masks[reading.at(view) & masks.relevant]
                     if not alive:
                         break
             if alive:
                 found = _numbers(group.rules, alive, found)
         return found
 
+    def readings_of(self, view: View) -> set[Reading]:
+        """The readings that `slowly` makes of *view*."""
+        made = set()
+        for group in self.groups_of(view):
+            alive = group.full
+            for asked, reading, masks in self.steps(group):
+                if alive & asked:
+                    made.add(reading)
+                    alive &= masks[reading.at(view) & masks.relevant]
+        return made
+
     def steps(self, group: Group) -> Iterable[tuple[int, Reading, Masks]]:
         """The readings that *group* asks for, each with who asks and who goes on."""
         for place, reading in enumerate(self._quick):
-            if group.quick[2 * place]:
-                yield group.quick[2 * place], reading, group.quick[2 * place + 1]
+            if group.quick[3 * place]:
+                yield group.quick[3 * place], reading, group.quick[3 * place + 2]
         yield from group.rest
 
     def groups_of(self, view: View) -> tuple[Group, ...]:
@@ -89,38 +99,34 @@ class Arrangement:
             return self._nameless
         if name.__class__ is not str:  # the rules' business
             rules = self._conjunctions.rules
-            return (Group(rules, (1 << len(rules)) - 1, (), (0, None) * len(self._quick)),)
+            return (Group(rules, (1 << len(rules)) - 1, (), (0, 0, None) * len(self._quick)),)
         groups = self._by_name.get(name)
         if groups is None:
             folded = name.casefold()
             groups = self._folded.get(folded)
             if groups is None:
                 named = self._conjunctions.named.get(folded)
-                groups = self._nameless if named is None else self._groups(named)
+                groups = self._nameless if named is None else (self._group(named), *self._nameless)
                 if named is not None:
                     self._folded[folded] = groups
             _remember(self._by_name, name, groups)
         return groups
 
-    def _groups(self, named: Sequence[int]) -> tuple[Group, ...]:
-        unnamed = self._conjunctions.unnamed
-        together = [[*named, *unnamed]] if len(unnamed) <= _FEW else [named, unnamed]
-        return tuple(self._group(numbers) for numbers in together if numbers)
-
     def _group(self, numbers: Iterable[int]) -> Group:
         conjunctions = [self._conjunctions.all[number] for number in numbers]
         full = (1 << len(conjunctions)) - 1
-        tests: dict[Reading, list[tuple[int, int]]] = {}
+        tests: dict[Reading, dict[Signatures, list[int]]] = {}
         for place, (_, bits) in enumerate(conjunctions):
             for signatures, bit in bits:
                 reading = self._reading_of[signatures]
-                tests.setdefault(reading, []).append((reading.offsets[signatures] + bit, place))
+                of_path = tests.setdefault(reading, {}).setdefault(signatures, [])
+                of_path += (reading.offsets[signatures] + bit, place)
+        masks = {reading: Masks(full, found, self._spend) for reading, found in tests.items()}
         quick: list[Any] = []
         for reading in self._quick:
-            masks = Masks(full, tests[reading], self._spend) if reading in tests else None
-            quick += (0 if masks is None else masks.asked, masks)
-        made = ((reading, Masks(full, tests[reading], self._spend)) for reading in self._rest if reading in tests)
-        rest = tuple((masks.asked, reading, masks) for reading, masks in made)
+            found = masks.get(reading)
+            quick += (0, 0, None) if found is None else (found.asked, found.relevant, found)
+        rest = tuple((masks[reading].asked, reading, masks[reading]) for reading in self._rest if reading in masks)
         return Group(tuple(rule for rule, _ in conjunctions), full, rest, tuple(quick))
 
     def generated(self) -> Candidates:
@@ -142,14 +148,13 @@ class Arrangement:
             constants[f"known{place}"] = reading.by_token
             constants[f"unknown{place}"] = reading.unknown
             lines += [
-                f"if alive & quick[{2 * place}]:",
+                f"if alive & quick[{3 * place}]:",
                 f"  if signature{place} is None:",
-                *(f"    {line}" for line in known.held([reading.source], above=name.sources)),
-                f"    token = {reading.source}",
+                *(f"    {line}" for line in self._token_of(reading, name)),
                 f"    signature{place} = known{place}.get(token)",
                 f"    if signature{place} is None:",
                 f"      signature{place} = unknown{place}(v, token)",
-                f"  alive &= quick[{2 * place + 1}][signature{place}]",
+                f"  alive &= quick[{3 * place + 2}][signature{place} & quick[{3 * place + 1}]]",
                 "  if not alive:",
                 "    continue",
             ]
@@ -168,7 +173,7 @@ class Arrangement:
             *("        " + line for line in lines),
             "        for asked, reading, masks in rest:",
             "          if alive & asked:",
-            "            alive &= masks[reading.at(v)]",
+            "            alive &= masks[reading.at(v) & masks.relevant]",
             "            if not alive:",
             "              break",
             "        if alive:",
@@ -185,6 +190,12 @@ class Arrangement:
         made: Candidates = namespace["made"](**constants)
         return made
 
+    def _token_of(self, reading: Reading, name: Token) -> list[str]:
+        if reading.rarely:
+            lines = self._known.held([reading.source], rarely=True)
+            return [*lines, f"token = {self._known.rarely(reading.source)}"]
+        return [*self._known.held([reading.source], above=name.sources), f"token = {reading.source}"]
+
     def _otherwise(self, view: View) -> Sequence[int]:
         """As `slowly`, with every reading made, so that the next event is decoded with all that they read."""
         for reading in self._quick:
@@ -196,7 +207,7 @@ class Arrangement:
         self._masks += 1
         if self._masks > _MAX_ALL_MASKS:
             self._masks = 0
-            for groups in list(self._folded.values()):
+            for groups in (self._nameless, *list(self._folded.values())):
                 for group in groups:
                     for _, _, masks in self.steps(group):
                         masks.clear()
@@ -210,30 +221,48 @@ class Arrangement:
 
 
 class Masks(dict[int, int]):
-    """From the signature of a reading to the conjunctions of a group that go on; filled as signatures come."""
+    """
+    From the signature of a reading, as far as the group asks about it, to the conjunctions that go on.
 
-    __slots__ = ("_full", "_spend", "_tests", "asked")
+    Filled as signatures come. A new one is put together from those of its paths, which come again and again.
+    """
 
-    def __init__(self, full: int, tests: Sequence[tuple[int, int]], spend: Callable[[], None]) -> None:
-        """*tests* are bits of the reading, each with the place of a conjunction that demands it."""
+    __slots__ = ("_full", "_parts", "_spend", "asked", "relevant")
+
+    def __init__(self, full: int, tests: Mapping[Signatures, list[int]], spend: Callable[[], None]) -> None:
+        """*tests* are, of each path, bits of the reading and with each the place of a conjunction that demands it."""
         super().__init__()
         self._full = full
         self._spend = spend  # called when a mask is remembered
-        numbers = tuple(chain.from_iterable(tests))  # packed: there are many groups, and most are rarely looked at
-        self._tests = array("H" if max(numbers) < 2**16 else "L", numbers)
-        self.asked = 0
-        for _, place in tests:
-            self.asked |= 1 << place
+        self.asked = self.relevant = 0
+        parts: list[tuple[int, array[int], dict[int, int]]] = []
+        for numbers in tests.values():
+            relevant = 0
+            for bit, place in zip(numbers[::2], numbers[1::2], strict=True):
+                relevant |= 1 << bit
+                self.asked |= 1 << place
+            self.relevant |= relevant
+            # Packed: there are many groups, and most are rarely looked at.
+            parts.append((relevant, array("H" if max(numbers) < 2**16 else "L", numbers), {}))
+        self._parts = tuple(parts)
 
     def __missing__(self, signature: int) -> int:
-        fails, tests = 0, iter(self._tests)
-        for bit, place in zip(tests, tests, strict=True):
-            if not signature >> bit & 1:
-                fails |= 1 << place
+        mask = self._full
+        for relevant, tests, known in self._parts:
+            of_part = signature & relevant
+            fails = known.get(of_part)
+            if fails is None:
+                fails, numbers = 0, iter(tests)
+                for bit, place in zip(numbers, numbers, strict=True):
+                    if not of_part >> bit & 1:
+                        fails |= 1 << place
+                if len(known) < _MAX_MASKS:
+                    known[of_part] = fails
+            mask &= ~fails
         if len(self) >= _MAX_MASKS:
             self.clear()
         self._spend()
-        mask = self[signature] = self._full & ~fails
+        self[signature] = mask
         return mask
 
 

@@ -28,9 +28,10 @@ from engine.matching.arrangement import Arrangement, Bits, Candidates, Conjuncti
 from engine.matching.conditions import Conjunction
 from engine.matching.signatures import Reading, Signatures
 
-_LESSONS: Final = 400  # events
+LESSONS: Final = 400  # events, before the order is settled
 _MAX_QUICK: Final = 32  # paths in the generated function
 _MAX_TOGETHER: Final = 200  # different sets of values at paths that are read together, as estimated
+_RARELY: Final = 0.01  # of events, for each field: decoding it costs what it does to decode so many of them again
 _LOOK: Final = 0.2  # what one more look costs, against reading one path that has not been seen before
 
 
@@ -78,7 +79,9 @@ class Index:
     def _learn(self, view: View) -> Sequence[int]:
         found = self._first.slowly(view)
         if self._lessons.take(view, self._first):
-            arrangement = Arrangement(self._known, self._conjunctions, *self._lessons.order())
+            quick, rest = self._lessons.order()
+            arrangement = Arrangement(self._known, self._conjunctions, quick, rest)
+            self._lessons.look_back(arrangement, quick)
             self.candidates = arrangement.generated()
         return found
 
@@ -93,6 +96,7 @@ class _Lessons:
         self._left_out: Counter[Signatures] = Counter()  # parts of groups, added up
         sources = {source for path in paths if path.token is not None for source in path.token.sources}
         self._sources = {source: _getter(source, known) for source in sources}
+        self._views: list[View] = []
         self._seen: list[dict[str, Any]] = []
         self._integers: set[str] = set()
 
@@ -100,14 +104,16 @@ class _Lessons:
         """Learn from one event; whether that is enough."""
         for group in arrangement.groups_of(view):
             for _, reading, masks in arrangement.steps(group):
-                left_out = (group.full & ~masks[reading.at(view)]).bit_count() / len(group.rules)
+                left_out = (group.full & ~masks[reading.at(view) & masks.relevant]).bit_count() / len(group.rules)
                 self._left_out[reading.parts[0]] += left_out  # type: ignore[assignment]  # counts in parts
         seen = {}
         for source, get in self._sources.items():
             try:
                 value = seen[source] = get(view)
             except AttributeError:
-                Reading(self._paths).prepare(view)
+                everything = Reading(self._paths)
+                everything.rarely = True
+                everything.prepare(view)
                 break
             if value.__class__ is int:
                 self._integers.add(source)
@@ -115,8 +121,18 @@ class _Lessons:
                 seen[source] = self._events  # that is no key: as if it were new each time
         else:
             self._seen.append(seen)
+        self._views.append(view)
         self._events += 1
-        return self._events >= _LESSONS
+        return self._events >= LESSONS
+
+    def look_back(self, arrangement: Arrangement, quick: Sequence[Reading]) -> None:
+        """Note which readings few events come to: what they read need not be decoded of all."""
+        came: Counter[Reading] = Counter()
+        for view in self._views:
+            came.update(arrangement.readings_of(view))
+        for reading in quick:
+            reading.rarely = came[reading] < _RARELY * len(reading.sources) * self._events
+        self._views.clear()
 
     def order(self) -> tuple[list[Reading], list[Reading]]:
         """The readings for the generated function, and the others: each in the order in which they are worth most."""
@@ -162,8 +178,8 @@ class _Lessons:
 
 def _getter(source: str, known: Schema) -> Callable[[View], Any]:
     """A function of a view that gives what a token's *source* does."""
-    lines = [f"  {line}" for line in known.held([source])]
+    lines = [f"  {line}" for line in known.held([source], rarely=True)]
     namespace: dict[str, Any] = {}
-    exec("\n".join(["def get(v):", *lines, f"  return {source}"]), namespace)  # noqa: S102 the kind's own text
+    exec("\n".join(["def get(v):", *lines, f"  return {known.rarely(source)}"]), namespace)  # noqa: S102 the kind's own text
     get: Callable[[View], Any] = namespace["get"]
     return get

@@ -85,6 +85,7 @@ class Reading:
     def __init__(self, parts: Sequence[Signatures], integers: frozenset[str] = frozenset()) -> None:
         """*integers* are sources of tokens that have been seen to give integers."""
         self.parts = tuple(parts)
+        self.rarely = False  # whether few events come so far that this is read of them
         self.offsets: dict[Signatures, int] = {}
         width = 0
         for part in self.parts:
@@ -96,6 +97,7 @@ class Reading:
         self._typed = frozenset(place for place, source in enumerate(sources) if source in integers)
         with_types = [*sources, *(f"{sources[place]}.__class__" for place in sorted(self._typed))]
         self.source = with_types[0] if len(with_types) == 1 else f"({', '.join(with_types)})"
+        self.sources = sources
         self._is_tuple = len(with_types) > 1
         self._deciding = tuple(
             (part.token.determines, tuple(sources.index(source) for source in part.token.sources))
@@ -113,8 +115,8 @@ class Reading:
     def prepare(self, view: View) -> None:
         """Have *view*'s kind decode what the source names, in the events after this one."""
         for part in self.parts:
-            for path in part.token.reads if part.token else ():
-                view[path]
+            if part.token is not None:
+                view.pin(part.token.pins, rarely=self.rarely)
 
     def unknown(self, view: View, token: Any) -> int:
         """As `at`, when *token* stands there and `by_token` does not know it; it will, where the token is enough."""

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given, settings
@@ -20,6 +21,7 @@ from engine.event import Record
 from engine.expression import ExpressionFault, parse, parse_template
 from engine.kinds import kind
 from engine.kinds.aws_cloudtrail import ROWS as AWS_ROWS
+from engine.matching import index
 from engine.rule import Rule, RuleSet, Severity, Status
 from tests.laws.test_projection_laws import (
     AWS,
@@ -127,32 +129,66 @@ def interpreted(rules: RuleSet, a_kind: Any, raw: bytes) -> Any:
     return met, broken
 
 
-def compare(a_kind: Any, matches: list[str], raws: list[bytes]) -> None:
+def compare(a_kind: Any, matches: list[str], raws: list[bytes], *, lessons: int) -> None:
+    """
+    Every event twice, so that what is remembered is used; after *lessons* the index reads as it has learned.
+
+    The kind is a new one each time: what its structs hold depends on what has been asked before.
+    """
     on, off = (rules_of(a_kind.name, matches, indexed=indexed) for indexed in (True, False))
-    for raw in raws:
-        wanted = interpreted(off, a_kind, raw)
-        assert outcomes(on, a_kind, raw) == wanted
-        assert outcomes(off, a_kind, raw) == wanted
+    a_kind = kind(a_kind.name, redaction_key=b"k" * 32)
+    with patch.object(index, "LESSONS", lessons):
+        for raw in raws * 2:
+            wanted = interpreted(off, a_kind, raw)
+            assert outcomes(on, a_kind, raw) == wanted
+            assert outcomes(off, a_kind, raw) == wanted
 
 
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(expressions, min_size=1, max_size=12),
-    st.lists(st.tuples(inner_events, st.none() | outer_fields), max_size=4),
+    st.lists(st.tuples(inner_events, st.none() | outer_fields), max_size=6),
+    st.integers(1, 8),
 )
-def test_on_odd_cloudaudit_events(matches: list[str], pairs: list[Any]) -> None:
+def test_on_odd_cloudaudit_events(matches: list[str], pairs: list[Any], lessons: int) -> None:
     raws = [
         json.dumps(inner if outer is None else {**outer, "CloudAuditEvent": json.dumps(inner)}).encode()
         for inner, outer in pairs
     ]
 
-    compare(TENCENT, matches, raws)
+    compare(TENCENT, matches, raws, lessons=lessons)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(expressions, min_size=1, max_size=12), st.lists(records(AWS_ROWS, aws_identity), max_size=4))
-def test_on_odd_cloudtrail_records(matches: list[str], found: list[dict[str, Any]]) -> None:
-    compare(AWS, matches, [json.dumps(record).encode() for record in found])
+@given(
+    st.lists(expressions, min_size=1, max_size=12),
+    st.lists(records(AWS_ROWS, aws_identity), max_size=6),
+    st.integers(1, 8),
+)
+def test_on_odd_cloudtrail_records(matches: list[str], found: list[dict[str, Any]], lessons: int) -> None:
+    compare(AWS, matches, [json.dumps(record).encode() for record in found], lessons=lessons)
+
+
+ALIKE: list[Any] = [0, False, 0.0, "0", 1, True, 1.0, "1", None, ""]
+ONE_BY_ONE = ["errorCode", "apiErrorCode", "userAgent", "sourceIPAddress", "sensitiveAction", "eventSource"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(ONE_BY_ONE), st.lists(st.sampled_from(ALIKE), min_size=2, max_size=12), st.booleans(), st.booleans()
+)
+def test_equal_keys_of_different_types_are_not_taken_for_one_another(
+    field: str, values: list[Any], outer: bool, learned: bool
+) -> None:
+    """0, false, 0.0 and "0" are three equal keys and a text: each must be read for itself."""
+    same = {"eventName": "Aa", "eventID": "1", "eventTime": 1_700_000_000, "userIdentity": {"accountId": "1"}}
+    events = [{**same, field: value} for value in ([] if learned else ["x", "y", "z", "z"]) + values]
+    raws = [
+        json.dumps({"AccountID": 1, "CloudAuditEvent": json.dumps(one)} if outer else one).encode() for one in events
+    ]
+    rules = [f"{field} == '{text}'" for text in ("0", "1", "true", "false")]
+
+    compare(TENCENT, rules, raws, lessons=3)
 
 
 def real_records() -> Iterator[bytes]:

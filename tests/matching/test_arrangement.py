@@ -1,0 +1,116 @@
+"""What the index has learned changes what it costs, and not what it finds."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+
+from engine.event import Record
+from engine.expression import parse
+from engine.kinds import kind
+from engine.matching import Matcher, index
+
+LESSONS = 5
+BASE = {
+    "eventName": "DeleteUser", "eventID": "1", "eventTime": 1_700_000_000, "errorCode": "0", "apiErrorCode": 0,
+    "userAgent": "curl", "sourceIPAddress": "10.0.0.1", "eventPlatform": "0", "requestParameters": "{}",
+    "userIdentity": {"accountId": "100", "type": "CAMUser", "principalId": "7", "userName": "ann"},
+}  # fmt: skip
+
+
+def record(**fields: Any) -> bytes:
+    return json.dumps({**BASE, **fields}).encode()
+
+
+class Asked:
+    """A matcher that has learned from a few plain events, asked of others with a kind of their own."""
+
+    def __init__(self, *texts: str) -> None:
+        self._texts = texts
+        self._kind = kind("tencent.cloudaudit", redaction_key=b"k" * 32)
+        self._matcher = Matcher((parse(text, lists={}) for text in texts), self._kind.name)
+        with patch.object(index, "LESSONS", LESSONS):
+            for _ in range(2 * LESSONS):
+                self(record())
+
+    def __call__(self, raw: bytes) -> list[str]:
+        event = self._kind.decode(Record(raw)).event
+        assert event is not None
+        return [self._texts[number] for number in self._matcher.candidates(event.view)]
+
+
+PARAMETER = "requestParameters.Port == '22'"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Port": "22"}',
+        '{"\\u0050ort": "22"}',
+        '{"P\\u006frt": "\\u0032\\u0032"}',
+        '{"Port": "1", "Port": "22"}',
+        ' {"Port":"22"} ',
+        '"{\\"Port\\": \\"22\\"}"',
+        "%7B%22Port%22%3A%2222%22%7D",
+        "%7B%22\\u0050ort%22%3A%2222%22%7D",
+    ],
+)
+def test_no_way_of_writing_a_parameter_slips_past(text: str) -> None:
+    asked = Asked(PARAMETER, "eventName == 'Other'")
+
+    assert asked(record(requestParameters=text)) == [PARAMETER]
+
+
+@pytest.mark.parametrize("value", [{"Port": "22"}, {"Port": "22", "x": None}])
+def test_parameters_that_are_no_text_are_read_too(value: Any) -> None:
+    assert Asked(PARAMETER)(record(requestParameters=value)) == [PARAMETER]
+
+
+def test_where_the_inner_event_is_silent_the_outer_one_speaks() -> None:
+    text = "sourceIPAddress == '1.2.3.4' && userIdentity.userName == 'bob'"
+    asked = Asked(text)
+    inner = {**BASE, "sourceIPAddress": "", "userIdentity": {"accountId": "100", "type": "CAMUser"}}
+    for address, name, found in (("1.2.3.4", "bob", [text]), ("1.2.3.5", "bob", []), ("1.2.3.4", "eve", [])) * 2:
+        outer = {"SourceIPAddress": address, "Username": name, "AccountID": 100, "CloudAuditEvent": json.dumps(inner)}
+        assert asked(json.dumps(outer).encode()) == found
+
+
+def test_that_a_rule_may_break_is_seen_behind_a_test_that_fails() -> None:
+    text = "length(requestParameters.Ids) > `3` && userAgent == 'nobody'"
+    asked = Asked(text)
+
+    assert asked(record(requestParameters='{"Ids": ["a"]}')) == []
+    assert asked(record(requestParameters='{"Ids": 5}')) == [text]
+    assert asked(record(requestParameters='{"Ids": ["a", "b", "c", "d"]}')) == []
+    assert asked(record(requestParameters='{"Ids": ["a", "b", "c", "d"]}', userAgent="nobody")) == [text]
+
+
+def test_odd_types_step_aside_and_nothing_is_lost() -> None:
+    texts = ("contains(to_string(userAgent), 'curl')", "userIdentity.text == 'x'", "errorCode != '0'")
+    asked = Asked(*texts)
+
+    assert asked(record(userAgent=["curl"])) == [texts[0]]
+    assert asked(record(userIdentity="x", userAgent="")) == [texts[1]]
+    assert asked(record(errorCode={"a": 1})) == [texts[0], texts[2]]
+    assert asked(record(errorCode=False)) == [texts[0]]
+
+
+def test_two_kinds_that_share_a_matcher_do_not_disturb_each_other() -> None:
+    text = "userAgent == 'curl'"
+    asked = Asked(text)
+    asked._kind = kind("tencent.cloudaudit", redaction_key=b"x" * 32)  # its structs hold nothing yet
+
+    assert [asked(record()), asked(record(userAgent="x")), asked(record())] == [[text], [], [text]]
+
+
+def test_masks_are_forgotten_before_they_fill_the_memory() -> None:
+    text = "eventName == 'DeleteUser' && userAgent == 'curl' && sourceIPAddress != '10.0.0.1'"
+    with patch("engine.matching.arrangement._MAX_ALL_MASKS", 3):
+        asked = Asked(text, "eventName == 'DeleteUser' && contains(userAgent, 'x')")
+        for number in range(50):
+            agent = "curl" if number % 2 else f"x{number}"
+            found = asked(record(userAgent=agent, sourceIPAddress=f"10.0.0.{number % 3}"))
+            assert (text in found) is (agent == "curl" and number % 3 != 1)
