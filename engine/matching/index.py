@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -79,10 +79,7 @@ class Index:
     def _learn(self, view: View) -> Sequence[int]:
         found = self._first.slowly(view)
         if self._lessons.take(view, self._first):
-            quick, rest = self._lessons.order()
-            arrangement = Arrangement(self._known, self._conjunctions, quick, rest)
-            self._lessons.look_back(arrangement, quick)
-            self.candidates = arrangement.generated()
+            self.candidates = self._lessons.arranged(self._conjunctions).generated()
         return found
 
 
@@ -125,33 +122,43 @@ class _Lessons:
         self._events += 1
         return self._events >= LESSONS
 
-    def look_back(self, arrangement: Arrangement, quick: Sequence[Reading]) -> None:
-        """Note which readings few events come to: what they read need not be decoded of all."""
-        came: Counter[Reading] = Counter()
-        for view in self._views:
-            came.update(arrangement.readings_of(view))
-        for reading in quick:
-            reading.rarely = came[reading] < _RARELY * len(reading.sources) * self._events
-        self._views.clear()
-
-    def order(self) -> tuple[list[Reading], list[Reading]]:
-        """The readings for the generated function, and the others: each in the order in which they are worth most."""
+    def arranged(self, conjunctions: Conjunctions) -> Arrangement:
+        """The order that has been learned; what few events come to is marked as rarely read."""
 
         def worth(one: Signatures) -> float:
             return (self._left_out[one] / self._events + 0.001) / (1 + self._known.cost(one.path))
 
         ordered = sorted(self._paths, key=worth, reverse=True)
         quick = [one for one in ordered if one.token is not None][:_MAX_QUICK]
-        rest = [one for one in ordered if one not in quick]
-        integers = frozenset(self._integers)
-        return [Reading(parts, integers) for parts in self._together(quick)], [Reading([one]) for one in rest]
+        rest = [Reading([one]) for one in ordered if one not in quick]
+        alone = [Reading([one]) for one in quick]
+        come = self._come(Arrangement(self._known, conjunctions, alone, rest))
+        sets = self._together(quick, {reading.parts[0]: come[reading] for reading in alone})
+        readings = [Reading(parts, frozenset(self._integers)) for parts in sets]
+        arrangement = Arrangement(self._known, conjunctions, readings, rest)
+        come = self._come(arrangement)
+        for reading in readings:
+            reading.rarely = come[reading] < _RARELY * len(reading.sources) * self._events
+        self._views.clear()
+        return arrangement
 
-    def _together(self, paths: Iterable[Signatures]) -> list[list[Signatures]]:
-        """*paths* in sets that are read at once, where that spares looks and makes little that is new."""
+    def _come(self, arrangement: Arrangement) -> Counter[Reading]:
+        """How many of the events come to each reading."""
+        come: Counter[Reading] = Counter()
+        for view in self._views:
+            come.update(arrangement.readings_of(view))
+        return come
+
+    def _together(self, paths: Iterable[Signatures], come: Mapping[Signatures, int]) -> list[list[Signatures]]:
+        """
+        *paths* in sets that are read at once: where most events come to all of them (*come* says how many do to each
+        alone), and it spares looks and makes little that is new.
+        """
         sets: list[list[Signatures]] = []
         for path in paths:
             for together in sets:
-                if self._cost([*together, path]) < self._cost(together) + self._cost([path]):
+                apart = self._cost(together) + self._cost([path])
+                if 2 * come[path] >= come[together[0]] and self._cost([*together, path]) < apart:
                     together.append(path)
                     break
             else:
