@@ -3,24 +3,34 @@ Theory of operation: how many rules are asked of an event, and most of them not.
 
 A rule set is asked of every event, and nearly every rule has nothing to say to nearly every event. So the work is
 turned round. When a set is first used, each rule's expression is read for *necessary conditions* (`conditions`): tests
-on single paths, such as "eventName is one of these" or "norm.outcome is 'denied'", without which the rule cannot
-match. The *index* (`index`) finds, from the event's name and a few bit masks, the rules whose conditions the event
-meets. Only these are decided, each by a Python function made from its expression when it first gets so far
-(`codegen`). Values come from a View of the event (`engine.event`), by path, each decoded when something first asks for
-it: an event that no rule is interested in is never decoded as a whole.
+on single paths, such as "eventName is one of these" or "norm.outcome is 'denied'", without which the rule can neither
+match nor break. The *index* (`index`, `arrangement`) finds, from the event's name and a few bit masks, the rules whose
+conditions the event meets. Only these are decided, each by a Python function made from its expression when it has got
+so far a few times (`codegen`). Values come from a View of the event (`engine.event`), by path, each decoded when
+something first asks for it: an event that no rule is interested in is never decoded as a whole.
 
-    bytes → View → Index.candidates → generated functions → the rules that hold, and those that break
+    bytes → a lean struct → tokens → signatures → masks → candidates → generated functions → what holds, what breaks
 
-Why one can believe it. Three things could make a fast matcher differ from a loop over the rules, and each is cut off
+An example. A record has been decoded to a struct of the few fields that rules read of nearly every event. For the rule
+`eventName == 'DeleteUser' && norm.outcome == 'denied'` the name leads to a *group* of conditions, each with a bit. The
+raw error codes that stand in the struct are the *token* of `norm.outcome`: if they have been seen before, a table says
+at once which of all tests on that path their value passes, its *signature*; if not, the value is read as the kind says,
+and the tests are tried. The group has a *mask* for each signature; masks are joined until no bit is left, which for
+most events is after one or two. Paths whose tokens few values occur at together share one table. In what order paths
+are read, which of them together, and which are worth a place in the lean struct, is learned from the first events.
+
+Why one can believe it. Four things could make a fast matcher differ from a loop over the rules, and each is cut off
 at its root:
 
 - The *generated code* could compute something else. It never computes what it was not made for: values of other types
   than an operation is meant for are handed to jmespath's interpreter, with the same part of the tree.
 - The *index* could lose a rule. It may only leave a rule out where one of its tests fails on the value itself, and
-  that test is the rule's own code; and only where nothing that is evaluated before that test can raise, because an
-  error is an outcome too (a Fault). A value of an unexpected type passes every test.
+  that test is the rule's own code. An error is an outcome too (a Fault): that a part breaks which is evaluated before
+  the test is a condition of its own, under which the rule is asked. A value of an unexpected type passes every test.
 - The *View* could give other values than the full decode. It uses the same readers, and is compared with it, field by
   field, on odd-typed events, in the tests of the kinds.
+- A *token* could stand for two values. It is remembered only if its kind says that it tells the value, and if no other
+  token is equal to it (True == 1 == 1.0); where it is not sure, the value is read.
 
 The rest of the engine sees `RuleSet` only; `Matcher` is what stands behind it.
 """

@@ -4,8 +4,8 @@ What must be so for a rule to match: necessary conditions, each on one path, rea
 An expression becomes conjunctions of tests, of which one must hold as a whole (disjunctive normal form). A test is any
 part of the expression that reads a single path, whatever it does with it; what reads more is taken to hold. The
 promise, which the index relies on: if every conjunction has a test that fails, then the expression is false *and
-raises nothing*. A part that may raise (by the types that the kind promises) therefore ends what can be used of a
-conjunction, since whatever stands behind it is only reached if it does not.
+raises nothing*. So there are conjunctions for being true and others for raising: in `a && b`, where a part may raise by
+the types that the kind promises, "a raises" is one, and "a holds and b raises" another.
 """
 
 from __future__ import annotations
