@@ -29,7 +29,7 @@ WHENCE: Final = {
     "visibility": "the API has it: given to the emulator, 0.2 to 11 s after the time in the event",
     "poll": "the page with it has come: noted by the source",
     "match": "decoded, matched, routed, and committed: noted by the store after its commit",
-    "queue": "claimed by the sender, which is woken when the poll is over: noted by the store after its commit",
+    "queue": "claimed by the sender, woken after each page; it sends one at a time: noted by the store after commit",
     "send": "the receiver's answer is there: noted by the notifier",
     "whole": "the sum of the five",
 }
@@ -74,8 +74,8 @@ def outage_text(outages: Sequence[Outage]) -> str:
     limits = {
         ("source", "hook"): "the answers of the receiver, 50 ms each",
         ("source", "chat"): "Slack: an alert is two messages, one a second to a channel",
-        ("destinations", "hook"): "a delivery that waits is tried again within five minutes",
-        ("destinations", "chat"): "Slack, as above",
+        ("destinations", "hook"): "the next probe, within five minutes; then as above",
+        ("destinations", "chat"): "the next probe, within five minutes; then Slack, as above",
     }
     rows = [
         (

@@ -534,6 +534,7 @@ class World:
         self.mortal = Mortal(self.store.connection, self.draw)
         self.store.connection = cast("Any", self.mortal)
         self.kind = kinds.kind("tencent.cloudaudit", redaction_key=self.store.redaction_key())
+        self.store.shift_clock(0.0, self.wall())
         self.store.release(self.wall())
 
     def _restart(self) -> None:

@@ -30,12 +30,13 @@ class TryLater:
     Not this time: rate limited, server error, no connection.
 
     *after*: the destination asked to wait so long. *ambiguous*: the message may have arrived (the answer was lost
-    after the body had left), so a repeat must carry the same id.
+    after the body had left), so a repeat must carry the same id. *limited*: it takes messages, but fewer at a time.
     """
 
     reason: str
     after: timedelta | None = None
     ambiguous: bool = False
+    limited: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,7 @@ def poll(
     mutes: Callable[[float], Sequence[Mute]] = lambda _: (),
     stopping: Callable[[], bool] = lambda: False,
     lateness: Between = LATENESS,
+    queued: Callable[[], object] = lambda: None,
 ) -> Tally:
     """
     Read one source up to now and store what it gives, page by page.
@@ -65,7 +66,8 @@ def poll(
     Begins *overlap* before the cursor, since events become visible late and out of order: so much, or, between limits,
     what the events of this source were measured to need. With *second_look* it reads that whole span again and leaves
     the cursor alone. The watermark stays *lateness* behind the cursor, as measured, between these limits. *stopping* is
-    asked between pages: what was stored stays good.
+    asked between pages: what was stored stays good. *queued* is called after each commit that put something into the
+    outbox, so that nothing waits there for the poll to end.
     Raises SourceError and StoreError; the cursor is then where the last complete slice left it.
     """
     began = clock()
@@ -86,6 +88,8 @@ def poll(
             page, source.name, kind, policy, store, now=now, mutes=mutes(now), lateness=lateness, second_look=again
         )
         tally.add(told)
+        if told.queued:
+            queued()
         if stopping():
             return tally
     now = clock()
@@ -94,7 +98,10 @@ def poll(
         if second_look is None:
             tx.note_overlap(source.name, reach.total_seconds())
     if policy.memories:
-        tally.add(advance(source.name, policy, store, now=now, mutes=mutes(now), lateness=lateness))
+        passed = advance(source.name, policy, store, now=now, mutes=mutes(now), lateness=lateness)
+        tally.add(passed)
+        if passed.queued:
+            queued()
     return tally
 
 

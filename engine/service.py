@@ -462,7 +462,7 @@ class SourceWorker(threading.Thread):
         self.trouble = ""
         self.refused = False
         self.failing_since: float | None = None  # by the service's clock
-        self._next = 0.0  # monotonic
+        self._next = 0.0  # monotonic: when it was planned, not when a tick found it due
         self._was_covered = False  # since this process began
         self._next_coverage = 0.0  # monotonic: after the first look, which must not wait for it
 
@@ -475,7 +475,20 @@ class SourceWorker(threading.Thread):
         self.wake.set()
 
     def due(self) -> bool:
-        return time.monotonic() >= self._next
+        """Whether the planned time has come, or will have come long before the next tick."""
+        return self.service.parts.monotonic() >= self._next - self.service.tick / 4
+
+    def take_turn(self) -> bool:
+        """
+        Whether it is due; if so, the next poll is planned: from the planned time, so that no delay adds up.
+
+        What was missed altogether is not made up for: one poll reads everything.
+        """
+        if not self.due():
+            return False
+        now, every = self.service.parts.monotonic(), self.watched.every.total_seconds()
+        self._next = (self._next if now < self._next + every else now) + every
+        return True
 
     def run(self) -> None:
         while not self.service.stopping.is_set():
@@ -483,8 +496,7 @@ class SourceWorker(threading.Thread):
             self.wake.clear()
             if self.service.stopping.is_set():
                 return
-            if self.due():
-                self._next = time.monotonic() + self.watched.every.total_seconds()
+            if self.take_turn():
                 if self.service.space_again():
                     self.look()
                 if time.monotonic() >= self._next_coverage:
@@ -575,6 +587,7 @@ class SourceWorker(threading.Thread):
             second_look=second_look,
             mutes=parts.mutes,
             stopping=lambda: self.service.stopping.is_set() or not self.holds(),
+            queued=self.service.wake_senders,
         )
         seconds = time.monotonic() - began
         parts.metrics.polled(name, tally, seconds)
@@ -603,8 +616,6 @@ class SourceWorker(threading.Thread):
                 latest=latest,
             )
         parts.on_tally(name, tally)
-        if tally.queued:
-            self.service.wake_senders()
 
     def _failed(self, error: TocsinError) -> None:
         parts, name = self.service.parts, self.watched.source.name

@@ -217,7 +217,7 @@ class Vigil:
             for waiting in self._store.deliveries(states=("retry", "ambiguous"), limit=1000):
                 if now - waiting.created > STUCK:
                     found[waiting.destination] = f"deliveries wait for more than 15 minutes: {waiting.reason}"
-        return found | {one.destination: one.reason for one in self._store.breakers()}
+        return found | {one.destination: one.reason for one in self._store.breakers() if one.refuses}
 
     def check_ledger(self) -> None:
         """Every match ends in exactly one outcome, every alert has a delivery. Raises StoreError."""

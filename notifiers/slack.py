@@ -217,7 +217,7 @@ def _no_slack(answer: Answer) -> TryLater | Refused:
 def _by_status(status: int, headers: Mapping[str, str]) -> TryLater | Refused | None:
     """What a status says by itself; None for 2xx, which says nothing yet."""
     if status == 429:
-        return TryLater("rate limited (HTTP 429)", after=retry_after(headers, datetime.now(UTC)))
+        return TryLater("rate limited (HTTP 429)", after=retry_after(headers, datetime.now(UTC)), limited=True)
     if status == 408:
         return TryLater("HTTP 408")
     if status >= 500:
@@ -239,7 +239,7 @@ def _judged(code: str, status: int, headers: Mapping[str, str]) -> TryLater | Re
     """What an error code means; an unknown code with a good status is refused under its name."""
     wait = retry_after(headers, datetime.now(UTC))
     if status == 429 or code in RATE_LIMITED:
-        return TryLater(f"rate limited ({code or status})", after=wait)
+        return TryLater(f"rate limited ({code or status})", after=wait, limited=True)
     if code in PERHAPS_DONE:
         return TryLater(code, after=wait, ambiguous=True)
     if code in TRANSIENT:

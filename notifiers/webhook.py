@@ -282,7 +282,7 @@ def judged(answer: Answer, now: datetime) -> Outcome:
     if status in {502, 504}:  # a gateway speaks; what is behind it may have the message
         return TryLater(f"HTTP {status}", after=wait, ambiguous=True)
     if status in {408, 425, 429} or status >= 500:
-        return TryLater(f"HTTP {status}", after=wait)
+        return TryLater(f"HTTP {status}", after=wait, limited=status == 429)
     if 300 <= status < 400:
         return Refused(f"HTTP {status}: redirects are not followed; configure the final URL", permanent=True)
     if status == 410:

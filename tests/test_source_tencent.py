@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from engine import plugins
+from engine import emulator as emulated
+from engine import kinds, plugins
 from engine.cloudaudit.client import CloudAudit
 from engine.cloudaudit.pace import Pace
+from engine.emulator import Emulator
 from engine.errors import SourceError, SourceRefusedError
 from engine.event import Cursor
+from engine.pipeline import Policy, poll
+from engine.rule import RuleSet
 from engine.sources import Source
 from engine.sources.tencent_cloudaudit import PLUGIN, Settings, TencentCloudAudit, build
-from tests.cloudaudit.clients import SECRET_KEY, a_key
+from engine.store.sqlite import open_store
+from engine.wallclock import back_from_the_future
+from tests.cloudaudit.clients import SECRET_ID, SECRET_KEY, a_key
 from tests.cloudaudit.scripted import Asked, Reply, ScriptedApi, a_page, refuses, says
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -242,3 +248,58 @@ def test_sources_with_the_same_key_share_what_its_account_allows() -> None:
     assert elsewhere.client._api._pace is not one.client._api._pace
     for source in (one, other, elsewhere):
         source.close()
+
+
+# --- a clock that is wrong and stays wrong
+
+
+AHEAD = [-3 * 86_400, -3600, -600, 600, 3600, 3 * 86_400]  # seconds that the cloud's clock is ahead of this machine's
+
+
+@contextmanager
+def another_time(ahead: float) -> Iterator[tuple[TencentCloudAudit, Emulator, Callable[[], float]]]:
+    """A source whose machine's clock is right, a cloud whose clock is not, and that one's time."""
+
+    def there() -> float:
+        return time.time() + ahead
+
+    settings = emulated.Settings(SECRET_ID, SECRET_KEY, now=there, rate=0, visibility_delay=0.0)
+    with Emulator(settings) as cloud:
+        source = TencentCloudAudit("prod", CloudAudit(a_key(), endpoint=cloud.endpoint, pace=Pace(10_000)))
+        try:
+            yield source, cloud, there
+        finally:
+            source.close()
+
+
+def happens(cloud: Emulator, event_id: str, at: float) -> None:
+    cloud.add([{"eventID": event_id, "eventName": "X", "eventTime": int(at), "userIdentity": {"accountId": "1"}}])
+
+
+@pytest.mark.parametrize("ahead", AHEAD)
+def test_an_event_is_found_by_the_next_poll_whatever_this_machines_clock_says(ahead: int) -> None:
+    kind, day = kinds.kind("tencent.cloudaudit", redaction_key=b"k" * 32), timedelta(days=1)
+    policy = Policy(RuleSet(()))
+    found, back, cursors = [], [], []
+    with another_time(ahead) as (source, cloud, there), closing(open_store(":memory:")) as store:
+        for number in range(3):
+            happens(cloud, f"e-{number}", there() - 3)
+            back.append(back_from_the_future(store, "prod", time.time(), span=day, seen=8 * day))
+            poll(source, kind, policy, store, clock=time.time, overlap=timedelta(minutes=5))
+            found.append(bool(store.seen(f"e-{number}")))
+            cursor = store.source_state("prod").cursor
+            assert cursor is not None
+            cursors.append(cursor.until.timestamp())
+        here = time.time()
+
+    assert found == [True, True, True]
+    assert back == [0.0, 0.0, 0.0]  # nothing is taken for a cursor of the future, and read again
+    assert max(cursors) <= min(here, here + ahead) + 1
+    assert min(cursors) > min(here, here + ahead) - 30
+
+
+def test_a_clock_that_is_off_by_less_than_the_cloud_minds_is_left_alone() -> None:
+    with another_time(240) as (source, _, _):
+        (page,) = source.fetch(None, NOW)
+
+    assert page.cursor == Cursor(NOW)

@@ -161,7 +161,8 @@ def _store(url: str) -> Iterator[Finding]:
         )
         yield Finding(sound, said, "" if sound else "keep the store and the log, and tell the authors")
         for breaker in store.breakers():
-            yield Finding(False, f"destination {breaker.destination} takes nothing: {breaker.reason}", "mend it")
+            to_do = "mend it" if breaker.refuses else "is it up, and the network between? It is tried by itself"
+            yield Finding(False, f"destination {breaker.destination} takes nothing: {breaker.reason}", to_do)
     except StoreError as error:
         yield Finding(False, str(error), _mending(error, on_postgres=is_postgres(url)))
     finally:

@@ -92,7 +92,8 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
         found.wrong.append(f"destination {destination}: {number} dead or refused in a day, the latest: {reason}")
     for breaker in found.breakers:
         found.wrong.append(
-            f"destination {breaker.destination} takes nothing since {at(breaker.since)}: {breaker.reason}"
+            f"destination {breaker.destination} takes nothing since {at(breaker.since)}: {breaker.reason};"
+            f" {_next_probe(breaker)}"
         )
     for entry, state in zip(settings.sources, found.sources, strict=True):
         found.wrong += _source_troubles(state, entry.every, settings.meta.source_silent, now)
@@ -125,6 +126,13 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
     except ConfigurationError as error:
         found.wrong.append(f"the rules on disk are broken: {len(error.problems)} problems; see `tocsin check`")
     return found
+
+
+def _next_probe(breaker: Breaker) -> str:
+    """What comes next for a destination that takes nothing, and who brings it about."""
+    if breaker.refuses:
+        return "it refuses until it is mended"
+    return f"{breaker.failures} attempts in a row failed, one delivery is tried at {at(breaker.probe_at)}"
 
 
 def _source_troubles(state: SourceState, every: timedelta, silent: timedelta, now: float) -> list[str]:

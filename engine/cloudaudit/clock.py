@@ -31,6 +31,11 @@ class Clock:
         """Epoch seconds by this machine's own clock."""
         return self._wall()
 
+    @property
+    def offset(self) -> float:
+        """Seconds by which `now` is ahead of `wall`: 0 until the first correction."""
+        return self._offset
+
     def measure(self, date: str | None, *, sent: float, received: float) -> None:
         """Learn from the Date header of an answer; *sent* and *received* are `wall` before and after."""
         moment = http_date(date)

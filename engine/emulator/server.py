@@ -21,7 +21,7 @@ from email.utils import formatdate
 from typing import Any, Self
 
 import uvicorn
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -185,7 +185,10 @@ class Emulator:
         return wrapped(inner, self.settings.account), inner, True
 
     async def _answer_http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = await _received(scope, receive)
+        try:
+            request = await _received(scope, receive)
+        except ClientDisconnect:  # gone before it had asked: there is nobody to answer
+            return
         fault = self._draw_fault()
         if fault in ("reset", "5xx", "html"):
             self.outcomes[fault] += 1

@@ -3,6 +3,10 @@ The source `tencent_cloudaudit`: an account's events from the CloudAudit API, wh
 
 The cursor only says how far back to ask. A window is read in slices, oldest first, each with the same fixed bounds on
 all of its pages; neighbouring slices share their edge, because whether the API's windows are closed is not documented.
+
+Where the cloud has refused this machine's time, events are asked for up to the cloud's: they carry its time. The cursor
+is then the earlier of the two. Past the cloud's it would skip what is still to come; past this machine's it would look
+as if it had been written under a clock that was ahead, and the service would take it back.
 """
 
 from __future__ import annotations
@@ -125,7 +129,16 @@ class TencentCloudAudit:
         self._now = now or client.clock.now
 
     def fetch(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
-        """See `engine.sources.Source`. What is older than 90 days the API no longer has: it is left out, and logged."""
+        """
+        See `engine.sources.Source`; *until* is by this machine's clock. What is older than 90 days the API no longer
+        has: it is left out, and logged.
+        """
+        offset = self.client.clock.offset
+        yield from self._span(since, until + timedelta(seconds=offset))
+        if self.client.clock.offset != offset:  # the clock was found to be wrong on the way
+            yield from self._span(since, until + timedelta(seconds=self.client.clock.offset))
+
+    def _span(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
         end = until.astimezone(UTC).replace(microsecond=0)
         start = since.until.astimezone(UTC).replace(microsecond=0) if since else end - FIRST_LOOK
         for begin, finish in self._windows(start, end):
@@ -169,7 +182,14 @@ class TencentCloudAudit:
         for number, page in enumerate(pages, start=1):
             place = f"{self._place}, events until {finish:%Y-%m-%d %H:%M:%S} UTC, page {number}"
             records = tuple(Record(record.raw, place) for record in page.records)
-            yield Page(records, Cursor(finish) if page.list_over else None)
+            yield Page(records, Cursor(self._reached(finish)) if page.list_over else None)
+
+    def _reached(self, finish: datetime) -> datetime:
+        """How far reading has come when a slice is over that ends at *finish*."""
+        clock = self.client.clock
+        if not clock.offset:
+            return finish
+        return min(finish, datetime.fromtimestamp(int(min(clock.now(), clock.wall())), UTC))
 
 
 def build(name: str, settings: Settings) -> TencentCloudAudit:

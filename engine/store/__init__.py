@@ -74,12 +74,18 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
-    """A destination that takes nothing until a person mends it: its deliveries wait, one is tried at *probe_at*."""
+    """
+    A destination that takes nothing: its deliveries wait, one is tried at *probe_at*.
+
+    It *refuses* until a person mends it, or else is away: *failures* attempts in a row came to nothing.
+    """
 
     destination: str
     since: float
     probe_at: float
     reason: str
+    refuses: bool = True
+    failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,18 +260,39 @@ class Store(Protocol):
 
     def release(self, now: float) -> int:
         """
-        At start: rows that a dead process left `sending` may have been sent; they become ambiguous, due *now*.
+        At start: rows that a dead process left `sending` may have been sent; they become ambiguous, due *now*. Who is
+        away is tried *now*: it may be back.
 
         Only the holder of the store may call it, before its senders run. Returns how many there were.
         """
         ...
 
-    def break_destination(self, destination: str, reason: str, at: float, probe_at: float) -> bool:
-        """Nothing is claimed for *destination* before *probe_at*. True when it was whole until now."""
+    def break_destination(
+        self, destination: str, reason: str, at: float, probe_at: float, *, refuses: bool = True
+    ) -> bool:
+        """
+        Nothing is claimed for *destination* before *probe_at*. True when it was whole until now.
+
+        One that is only away (not *refuses*) is claimed for those that were tried least often first. What refuses goes
+        on refusing: that it fails as well changes nothing.
+        """
         ...
 
-    def mend_destination(self, destination: str) -> bool:
-        """It takes messages again. True when it was broken until now."""
+    def mend_destination(self, destination: str, at: float) -> bool:
+        """It takes messages (again): what waited for it is due *at*. True when it was broken until now."""
+        ...
+
+    def count_failure(self, destination: str, delivery_id: str, at: float, *, gap: float) -> int:
+        """
+        One more attempt that failed though nothing was wrong with the message: how many it were in a row.
+
+        While the destination is not broken, the same delivery failing again is not counted: it may be that one's own
+        fault. When nobody tried for *gap* seconds, counting begins anew and who was away is so no longer.
+        """
+        ...
+
+    def give_up(self, destination: str, queued_before: float, at: float, reason: str) -> int:
+        """What waits for *destination* since *queued_before*, and is in nobody's hand, is dead. Returns how many."""
         ...
 
     def postpone_probe(self, destination: str, probe_at: float) -> None:
@@ -285,7 +312,7 @@ class Store(Protocol):
     def overdue(self, before: float, *, severity: Severity, limit: int = 100) -> list[Queued]:
         """
         Deliveries of alerts at least so severe that were not escalated yet and that ended badly, wait since *before*,
-        or wait for a broken destination.
+        or wait for a destination that refuses.
         """
         ...
 

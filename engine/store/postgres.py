@@ -213,6 +213,7 @@ class PostgresStore:
 
     def release(self, now: float) -> int:
         """Other processes may be sending at this moment: only what nobody holds any more is released."""
+        self._write("UPDATE breakers SET probe_at=%s WHERE NOT refuses AND probe_at>%s", (now, now))
         return self._write(
             "UPDATE outbox SET state='ambiguous', ambiguous=TRUE, due=%s, lease=0, updated=%s,"
             " reason='the process ended while it was being sent' WHERE state='sending' AND lease<=%s",
@@ -229,24 +230,62 @@ class PostgresStore:
         due, probe_at = rows[0]
         return None if due is None else max(due, probe_at or 0.0)
 
-    def break_destination(self, destination: str, reason: str, at: float, probe_at: float) -> bool:
+    def break_destination(
+        self, destination: str, reason: str, at: float, probe_at: float, *, refuses: bool = True
+    ) -> bool:
         rows = self._rows(  # xmax is 0 for a row that was not there before
-            "INSERT INTO breakers (destination, since, probe_at, reason) VALUES (%s, %s, %s, %s)"
-            " ON CONFLICT (destination) DO UPDATE SET reason=excluded.reason, probe_at=excluded.probe_at"
-            " RETURNING xmax = 0",
-            (destination, at, probe_at, reason),
+            "INSERT INTO breakers (destination, since, probe_at, reason, refuses) VALUES (%s, %s, %s, %s, %s)"
+            " ON CONFLICT (destination) DO UPDATE SET reason=excluded.reason, probe_at=excluded.probe_at,"
+            " refuses=excluded.refuses WHERE excluded.refuses OR NOT breakers.refuses RETURNING xmax = 0",
+            (destination, at, probe_at, reason, refuses),
         )
-        return bool(rows[0][0])
+        return bool(rows and rows[0][0])
 
-    def mend_destination(self, destination: str) -> bool:
-        return self._write("DELETE FROM breakers WHERE destination=%s", (destination,)) == 1
+    def mend_destination(self, destination: str, at: float) -> bool:
+        if not self._rows(rows_.TROUBLED.format("%s"), (destination, destination)):
+            return False
+        # Whoever locks several of these goes from outbox to breakers to failing, so that nobody waits in a circle.
+        with self._link.transaction() as connection:
+            connection.execute(
+                f"UPDATE outbox SET due=%s WHERE destination=%s AND state IN {rows_.WAITING} AND due>%s"
+                " AND destination IN (SELECT destination FROM breakers)",
+                (at, destination, at),
+            )
+            broken = connection.execute("DELETE FROM breakers WHERE destination=%s", (destination,)).rowcount
+            connection.execute("DELETE FROM failing WHERE destination=%s", (destination,))
+            return broken == 1
+
+    def count_failure(self, destination: str, delivery_id: str, at: float, *, gap: float) -> int:
+        with self._link.transaction() as connection:
+            connection.execute(
+                "DELETE FROM breakers b USING failing f WHERE b.destination=%s AND NOT b.refuses"
+                " AND f.destination=b.destination AND f.at<%s",
+                (destination, at - gap),
+            )
+            connection.execute("DELETE FROM failing WHERE destination=%s AND at<%s", (destination, at - gap))
+            row = connection.execute(
+                "INSERT INTO failing (destination, failures, delivery_id, at) VALUES (%s, 1, %s, %s)"
+                " ON CONFLICT (destination) DO UPDATE SET failures=failing.failures"
+                "  + (failing.delivery_id!=excluded.delivery_id"
+                "     OR failing.destination IN (SELECT destination FROM breakers))::int,"
+                " delivery_id=excluded.delivery_id, at=excluded.at RETURNING failures",
+                (destination, delivery_id, at),
+            ).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    def give_up(self, destination: str, queued_before: float, at: float, reason: str) -> int:
+        return self._write(
+            "UPDATE outbox SET state='dead', due=0, updated=%s, reason=%s WHERE destination=%s AND created<=%s"
+            f" AND state IN {rows_.WAITING}",
+            (at, reason, destination, queued_before),
+        )
 
     def postpone_probe(self, destination: str, probe_at: float) -> None:
         self._write("UPDATE breakers SET probe_at=%s WHERE destination=%s", (probe_at, destination))
 
     def breakers(self) -> list[Breaker]:
-        rows = self._rows("SELECT destination, since, probe_at, reason FROM breakers ORDER BY destination")
-        return [Breaker(*row) for row in rows]
+        return [rows_.breaker(row) for row in self._rows(rows_.SELECT_BREAKERS)]
 
     def escalate(self, delivery_id: str, to: tuple[str, str] | None, at: float, cause: str) -> bool:
         with self._link.transaction() as connection:
@@ -266,7 +305,7 @@ class PostgresStore:
     def overdue(self, before: float, *, severity: Severity, limit: int = 100) -> list[Queued]:
         late = (
             f"NOT o.escalated AND (o.state IN ('dead', 'refused') OR (o.state IN {rows_.OPEN} AND (o.created<=%s"
-            " OR o.destination IN (SELECT destination FROM breakers))))"
+            " OR o.destination IN (SELECT destination FROM breakers WHERE refuses))))"
         )
         with self._deciding() as connection:
             # The rest is passed over for good, so that a long queue is not looked through again and again.
@@ -525,6 +564,7 @@ class PostgresStore:
                 {"now": now},
             )
             execute("UPDATE breakers SET since=%s, probe_at=%s WHERE since>%s", (now, now, now))
+            execute("UPDATE failing SET at=%s WHERE at>%s", (now, now))
             execute("UPDATE told SET at=%s WHERE at>%s", (now, now))
             for column in ("last_poll", "last_event", "last_second_look"):
                 execute(f"UPDATE sources SET {column}=%s WHERE {column}>%s", (now, now))
@@ -818,7 +858,10 @@ class _Claim:
     def _next(self, connection: Connection) -> tuple[str, int, bool, float, bytes] | None:
         destination, now, lease = self._destination, self._now, self._lease
         # Of a broken destination one delivery is tried at a time, by whichever sender comes first.
-        broken = connection.execute("SELECT probe_at FROM breakers WHERE destination=%s", (destination,)).fetchone()
+        broken = connection.execute(
+            "SELECT probe_at, refuses FROM breakers WHERE destination=%s", (destination,)
+        ).fetchone()
+        order = "o.created, o.id" if broken is None or broken[1] else "o.attempts, o.created, o.id"
         if broken is not None:
             probing = connection.execute(
                 "UPDATE breakers SET probe_at=%s WHERE destination=%s AND probe_at<=%s",
@@ -828,15 +871,15 @@ class _Claim:
                 return None
         row = connection.execute(
             "WITH due AS MATERIALIZED ("
-            f"  SELECT id FROM outbox WHERE destination=%s AND state IN {rows_.OPEN} AND due<=%s"
-            "   AND (state != 'sending' OR lease<=%s) ORDER BY created, id LIMIT 1 FOR UPDATE SKIP LOCKED)"
+            f"  SELECT o.id FROM outbox o WHERE o.destination=%s AND o.state IN {rows_.OPEN} AND o.due<=%s"
+            f"   AND (o.state != 'sending' OR o.lease<=%s) ORDER BY {order} LIMIT 1 FOR UPDATE SKIP LOCKED)"
             " UPDATE outbox o SET ambiguous = o.ambiguous OR o.state = 'sending', state='sending', lease=%s, claim=%s,"
             " attempts=o.attempts+1, updated=%s FROM due, alerts a WHERE o.id = due.id AND a.id = o.alert_id"
             " RETURNING o.id, o.attempts, o.ambiguous, o.created, a.body",
             (destination, now, now, now + lease, self._mark.hex, now),
         ).fetchone()
         if row is None and broken is not None:
-            connection.execute("UPDATE breakers SET probe_at=%s WHERE destination=%s", (*broken, destination))
+            connection.execute("UPDATE breakers SET probe_at=%s WHERE destination=%s", (broken[0], destination))
         return cast("tuple[str, int, bool, float, bytes] | None", row)
 
 

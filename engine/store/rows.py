@@ -10,7 +10,7 @@ import msgspec
 from engine import alert as alerts_
 from engine.event import Identity
 from engine.exceptions import Hidden
-from engine.store import Queued
+from engine.store import Breaker, Queued
 
 QUEUED = (
     "id",
@@ -28,6 +28,12 @@ QUEUED = (
 )
 SELECT_QUEUED = f"SELECT o.{', o.'.join(QUEUED)}, a.body FROM outbox o JOIN alerts a ON a.id = o.alert_id"
 OPEN = "('queued', 'sending', 'retry', 'ambiguous')"
+WAITING = "('queued', 'retry', 'ambiguous')"  # open, and in nobody's hand
+TROUBLED = "SELECT 1 FROM breakers WHERE destination={0} UNION ALL SELECT 1 FROM failing WHERE destination={0}"
+SELECT_BREAKERS = (
+    "SELECT b.destination, b.since, b.probe_at, b.reason, b.refuses, coalesce(f.failures, 0)"
+    " FROM breakers b LEFT JOIN failing f ON f.destination = b.destination ORDER BY b.destination"
+)
 
 
 def queued(row: tuple[Any, ...]) -> Queued:
@@ -35,6 +41,12 @@ def queued(row: tuple[Any, ...]) -> Queued:
     alert = alerts_.decode(row[-1])
     named = dict(zip(QUEUED, row, strict=False))
     return Queued(**named, title=alert.title, severity=alert.severity.word)
+
+
+def breaker(row: tuple[Any, ...]) -> Breaker:
+    """A broken destination from a row of SELECT_BREAKERS."""
+    destination, since, probe_at, reason, refuses, failures = row
+    return Breaker(destination, since, probe_at, reason, bool(refuses), failures)
 
 
 def hidden(body: bytes | None) -> Hidden | None:

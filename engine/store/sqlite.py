@@ -228,7 +228,8 @@ class SqliteStore:
             f"  SELECT id FROM outbox WHERE destination=? AND state IN {rows_.OPEN} AND due<=?"
             "   AND (state != 'sending' OR lease<=?)"
             "   AND NOT EXISTS (SELECT 1 FROM breakers b WHERE b.destination=outbox.destination AND b.probe_at>?)"
-            "  ORDER BY created, id LIMIT 1)"
+            "  ORDER BY CASE WHEN destination IN (SELECT destination FROM breakers WHERE NOT refuses)"
+            "   THEN attempts END, created, id LIMIT 1)"
             " RETURNING id, alert_id, attempts, ambiguous, created",
             (now + lease, now, destination, now, now, now),
         )
@@ -269,11 +270,13 @@ class SqliteStore:
             tx.settle(delivery, state, at, due=due, reason=reason, receipt=receipt)
 
     def release(self, now: float) -> int:
-        return self._write(
-            "UPDATE outbox SET state='ambiguous', ambiguous=1, due=?, lease=0, updated=?,"
-            " reason='the process ended while it was being sent' WHERE state='sending'",
-            (now, now),
-        )
+        with self.transaction():
+            self.connection.execute("UPDATE breakers SET probe_at=min(probe_at, ?) WHERE NOT refuses", (now,))
+            return self.connection.execute(
+                "UPDATE outbox SET state='ambiguous', ambiguous=1, due=?, lease=0, updated=?,"
+                " reason='the process ended while it was being sent' WHERE state='sending'",
+                (now, now),
+            ).rowcount
 
     def next_due(self, destination: str) -> float | None:
         rows = self._rows(
@@ -285,27 +288,62 @@ class SqliteStore:
         due, probe_at = rows[0]
         return None if due is None else max(due, probe_at or 0.0)
 
-    def break_destination(self, destination: str, reason: str, at: float, probe_at: float) -> bool:
+    def break_destination(
+        self, destination: str, reason: str, at: float, probe_at: float, *, refuses: bool = True
+    ) -> bool:
         with self.transaction():
-            known = self.connection.execute(
-                "UPDATE breakers SET reason=?, probe_at=? WHERE destination=?", (reason, probe_at, destination)
+            new = self.connection.execute(
+                "INSERT INTO breakers (destination, since, probe_at, reason, refuses) VALUES (?, ?, ?, ?, ?)"
+                " ON CONFLICT (destination) DO NOTHING",
+                (destination, at, probe_at, reason, refuses),
             ).rowcount
-            if not known:
+            if not new:
                 self.connection.execute(
-                    "INSERT INTO breakers (destination, since, probe_at, reason) VALUES (?, ?, ?, ?)",
-                    (destination, at, probe_at, reason),
+                    "UPDATE breakers SET reason=?, probe_at=?, refuses=? WHERE destination=? AND (? OR NOT refuses)",
+                    (reason, probe_at, refuses, destination, refuses),
                 )
-            return not known
+            return new == 1
 
-    def mend_destination(self, destination: str) -> bool:
-        return self._write("DELETE FROM breakers WHERE destination=?", (destination,)) == 1
+    def mend_destination(self, destination: str, at: float) -> bool:
+        if not self._rows(rows_.TROUBLED.format("?"), (destination, destination)):
+            return False
+        with self.transaction():
+            execute = self.connection.execute
+            execute("DELETE FROM failing WHERE destination=?", (destination,))
+            broken = execute("DELETE FROM breakers WHERE destination=?", (destination,)).rowcount
+            if broken:
+                execute(
+                    f"UPDATE outbox SET due=? WHERE destination=? AND state IN {rows_.WAITING} AND due>?",
+                    (at, destination, at),
+                )
+            return broken == 1
+
+    def count_failure(self, destination: str, delivery_id: str, at: float, *, gap: float) -> int:
+        with self.transaction():
+            execute = self.connection.execute
+            if execute("DELETE FROM failing WHERE destination=? AND at<?", (destination, at - gap)).rowcount:
+                execute("DELETE FROM breakers WHERE destination=? AND NOT refuses", (destination,))
+            rows = execute(
+                "INSERT INTO failing (destination, failures, delivery_id, at) VALUES (?, 1, ?, ?)"
+                " ON CONFLICT (destination) DO UPDATE SET failures=failures"
+                "  + (delivery_id!=excluded.delivery_id OR destination IN (SELECT destination FROM breakers)),"
+                " delivery_id=excluded.delivery_id, at=excluded.at RETURNING failures",
+                (destination, delivery_id, at),
+            ).fetchall()
+            return int(rows[0][0])
+
+    def give_up(self, destination: str, queued_before: float, at: float, reason: str) -> int:
+        return self._write(
+            "UPDATE outbox SET state='dead', due=0, updated=?, reason=? WHERE destination=? AND created<=?"
+            f" AND state IN {rows_.WAITING}",
+            (at, reason, destination, queued_before),
+        )
 
     def postpone_probe(self, destination: str, probe_at: float) -> None:
         self._write("UPDATE breakers SET probe_at=? WHERE destination=?", (probe_at, destination))
 
     def breakers(self) -> list[Breaker]:
-        rows = self._rows("SELECT destination, since, probe_at, reason FROM breakers ORDER BY destination")
-        return [Breaker(*row) for row in rows]
+        return [rows_.breaker(row) for row in self._rows(rows_.SELECT_BREAKERS)]
 
     def escalate(self, delivery_id: str, to: tuple[str, str] | None, at: float, cause: str) -> bool:
         with self.transaction():
@@ -327,7 +365,7 @@ class SqliteStore:
                 " SELECT id, alert_id FROM outbox WHERE state IN ('dead', 'refused') AND NOT escalated"
                 " UNION ALL"
                 f" SELECT id, alert_id FROM outbox WHERE state IN {rows_.OPEN} AND NOT escalated"
-                "  AND (created<=? OR destination IN (SELECT destination FROM breakers)) LIMIT 1000"
+                "  AND (created<=? OR destination IN (SELECT destination FROM breakers WHERE refuses)) LIMIT 1000"
                 ") o JOIN alerts a ON a.id = o.alert_id",
                 (before,),
             ).fetchall()
@@ -574,6 +612,7 @@ class SqliteStore:
             )
             execute("UPDATE breakers SET since=since+?, probe_at=probe_at+?", (step, step))
             execute("UPDATE breakers SET since=?, probe_at=? WHERE since>?", (now, now, now))
+            execute("UPDATE failing SET at=min(at+?, ?)", (step, now))
             execute("UPDATE told SET at=? WHERE at>?", (now, now))
             execute("UPDATE sources SET last_poll=min(last_poll, ?) WHERE last_poll>?", (now, now))
             execute("UPDATE sources SET last_event=? WHERE last_event>?", (now, now))

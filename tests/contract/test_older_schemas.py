@@ -207,7 +207,7 @@ def test_what_waits_is_sent_and_what_was_in_hand_may_have_arrived(build: Build, 
         before = {one.id: one.state for one in store.deliveries()}
         assert {"delivered", "sending"} <= set(before.values())
         assert store.release(1_790_000_100) == 1
-        store.mend_destination("hook")  # so that every delivery can be claimed, not one a minute
+        store.mend_destination("hook", 1_790_000_000)  # so that every delivery can be claimed, not one a minute
         claimed = [store.claim("hook", 1_790_000_100, 60) for _ in before]
         given = {one.id: one for one in claimed if one is not None}
         assert set(given) == {name for name, state in before.items() if state in OPEN_STATES}

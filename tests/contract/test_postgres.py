@@ -198,11 +198,12 @@ def test_what_arrived_counts_even_when_its_lease_had_ended(store: PostgresStore,
     assert store.claim("oncall", 1000, 60) is None
 
 
+@pytest.mark.parametrize("refuses", [True, False])
 def test_of_a_broken_destination_one_delivery_is_tried_whatever_the_number_of_senders(
-    store: PostgresStore, other: PostgresStore
+    store: PostgresStore, other: PostgresStore, *, refuses: bool
 ) -> None:
     queue(store, "d1", "d2")
-    store.break_destination("oncall", "invalid_auth", 10, 60)
+    store.break_destination("oncall", "no word", 10, 60, refuses=refuses)
     assert store.claim("oncall", 59, 60) is None
     assert claimed(store, 60).id == "d1"
     assert other.claim("oncall", 61, 60) is None

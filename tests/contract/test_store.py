@@ -272,9 +272,119 @@ def test_a_broken_destination_waits_for_its_probe_and_is_mended(store: Store) ->
     store.postpone_probe("oncall", 90)
     assert store.claim("oncall", 89, 60) is None
     assert store.claim("oncall", 90, 60) is not None
-    assert store.mend_destination("oncall")
-    assert not store.mend_destination("oncall")
+    assert store.mend_destination("oncall", 90)
+    assert not store.mend_destination("oncall", 90)
     assert store.breakers() == []
+
+
+def test_of_a_destination_that_is_away_what_was_tried_least_often_is_tried_first(store: Store) -> None:
+    for name in ("d1", "d2", "d3"):
+        queue(store, name)
+    for now in (1, 2):
+        tried = store.claim("oncall", now, 60)
+        assert tried is not None
+        store.settle(tried, "retry", now, due=3)
+    store.break_destination("oncall", "HTTP 503", 3, 10, refuses=False)
+    probe = store.claim("oncall", 10, 60)
+    assert probe is not None
+    assert probe.id == "d3"
+
+
+def test_what_waited_for_a_broken_destination_is_due_when_it_is_mended(store: Store) -> None:
+    for name in ("d1", "d2"):
+        queue(store, name)
+    tried = store.claim("oncall", 1, 60)
+    assert tried is not None
+    store.settle(tried, "retry", 1, due=500)
+    store.break_destination("oncall", "HTTP 503", 1, 300, refuses=False)
+    store.mend_destination("oncall", 40)
+    assert [store.claim("oncall", 40, 60) is not None for _ in range(3)] == [True, True, False]
+
+
+def test_a_success_at_a_whole_destination_hurries_nothing(store: Store) -> None:
+    queue(store)
+    tried = store.claim("oncall", 1, 60)
+    assert tried is not None
+    store.settle(tried, "retry", 1, due=500)
+    store.count_failure("oncall", "d1", 1, gap=900)
+    assert not store.mend_destination("oncall", 40)
+    assert store.next_due("oncall") == 500
+
+
+def test_failures_in_a_row_are_counted_where_another_delivery_fails(store: Store) -> None:
+    counted = [store.count_failure("oncall", name, at, gap=900) for at, name in enumerate("aaabbab")]
+    assert counted == [1, 1, 1, 2, 2, 3, 4]
+    assert store.count_failure("hook", "a", 9, gap=900) == 1
+
+
+def test_failures_of_a_broken_destination_are_all_counted_and_shown(store: Store) -> None:
+    store.count_failure("oncall", "a", 1, gap=900)
+    store.break_destination("oncall", "HTTP 503", 1, 2, refuses=False)
+    assert [store.count_failure("oncall", "a", at, gap=900) for at in (2, 3)] == [2, 3]
+    (breaker,) = store.breakers()
+    assert (breaker.refuses, breaker.failures) == (False, 3)
+
+
+def test_a_success_ends_the_row_of_failures(store: Store) -> None:
+    store.count_failure("oncall", "a", 1, gap=900)
+    store.mend_destination("oncall", 2)
+    assert store.count_failure("oncall", "b", 3, gap=900) == 1
+
+
+def test_failures_that_nobody_went_on_with_are_no_row_any_more(store: Store) -> None:
+    store.count_failure("oncall", "a", 1, gap=900)
+    store.break_destination("oncall", "HTTP 503", 1, 2, refuses=False)
+    store.count_failure("hook", "a", 1, gap=900)
+    store.break_destination("hook", "HTTP 401", 1, 2)
+    assert store.count_failure("oncall", "b", 902, gap=900) == 1
+    assert store.count_failure("hook", "b", 902, gap=900) == 1
+    assert [one.destination for one in store.breakers()] == ["hook"]
+
+
+def test_a_destination_that_refuses_goes_on_refusing_when_it_fails_as_well(store: Store) -> None:
+    assert store.break_destination("oncall", "HTTP 401", 10, 70)
+    assert not store.break_destination("oncall", "HTTP 503", 20, 500, refuses=False)
+    (breaker,) = store.breakers()
+    assert (breaker.reason, breaker.probe_at, breaker.refuses) == ("HTTP 401", 70, True)
+
+
+def test_a_destination_that_was_away_and_refuses_now_refuses(store: Store) -> None:
+    store.break_destination("oncall", "HTTP 503", 10, 500, refuses=False)
+    assert not store.break_destination("oncall", "HTTP 401", 20, 80)
+    (breaker,) = store.breakers()
+    assert (breaker.since, breaker.reason, breaker.probe_at, breaker.refuses) == (10, "HTTP 401", 80, True)
+
+
+def test_who_was_away_is_tried_at_the_start(store: Store) -> None:
+    queue(store)
+    queue(store, "d2", to="hook")
+    store.break_destination("oncall", "HTTP 503", 10, 500, refuses=False)
+    store.break_destination("hook", "HTTP 401", 10, 500)
+    store.release(20)
+    assert (store.next_due("oncall"), store.next_due("hook")) == (20, 500)
+
+
+def test_what_waits_too_long_is_given_up_and_what_is_in_hand_is_not(store: Store) -> None:
+    queue(store, "d1", due=1)
+    queue(store, "d2", due=2)
+    queue(store, "d3", due=9)
+    queue(store, "d4", to="hook", due=1)
+    assert store.claim("oncall", 5, 60) is not None
+    assert store.give_up("oncall", 5, 20, "HTTP 503") == 1
+    assert {one.id: (one.state, one.reason) for one in store.deliveries()} == {
+        "d1": ("sending", ""),
+        "d2": ("dead", "HTTP 503"),
+        "d3": ("queued", ""),
+        "d4": ("queued", ""),
+    }
+
+
+def test_what_waits_for_a_destination_that_is_away_is_not_overdue_for_that(store: Store) -> None:
+    queue(store, alert=replace(an_alert(), severity=Severity.CRITICAL))
+    store.break_destination("oncall", "HTTP 503", 1, 2, refuses=False)
+    assert store.overdue(-1, severity=Severity.CRITICAL) == []
+    store.break_destination("oncall", "HTTP 401", 1, 2)
+    assert [one.id for one in store.overdue(-1, severity=Severity.CRITICAL)] == ["d1"]
 
 
 def test_a_delivery_that_lies_too_long_is_escalated_once(store: Store) -> None:

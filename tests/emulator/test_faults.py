@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections import Counter
@@ -179,3 +180,16 @@ def test_events_may_be_added_while_pages_are_read() -> None:
             adder.join()
 
     assert len(emulator) == 400
+
+
+def test_a_caller_who_leaves_before_it_has_asked_is_no_mistake_of_the_emulator(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with an_emulator() as emulator:
+        url = httpx.URL(emulator.endpoint)
+        with socket.create_connection((url.host, url.port or 80)) as caller:
+            caller.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nhalf of it")
+            time.sleep(0.05)  # so that it has begun to read
+        post(emulator, "DescribeEvents", WINDOW)
+
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == []

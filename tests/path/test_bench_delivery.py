@@ -173,7 +173,7 @@ Polled every 60 s (60.0 s as it came), real time for 240 s, 240 alerts, 0 missin
 | visibility | 1.00 | 0.50 | 1.25 | the API has it: given to the emulator, 0.2 to 11 s after the time in the event |
 | poll | 2.00 | 1.50 | 2.25 | the page with it has come: noted by the source |
 | match | 3.00 | 2.50 | 3.25 | decoded, matched, routed, and committed: noted by the store after its commit |
-| queue | 4.00 | 3.50 | 4.25 | claimed by the sender, which is woken when the poll is over: noted by the store after its commit |
+| queue | 4.00 | 3.50 | 4.25 | claimed by the sender, woken after each page; it sends one at a time: noted by the store after commit |
 | send | 5.00 | 4.50 | 5.25 | the receiver's answer is there: noted by the notifier |
 | whole | 15.00 | 14.00 | 19.50 | the sum of the five |\
 """)

@@ -220,3 +220,151 @@ def test_a_slack_send_that_was_cut_off_by_the_end_of_the_process_is_looked_up_to
         assert done is not None
         assert done[2] == "delivered"
         assert len(fake.parents()) == 1
+
+
+# --- destinations that are away
+
+
+AWAY = TryLater("HTTP 503")
+
+
+def send_for(store: Store, clock: Clock, notifier: Destination, seconds: int, *, step: float = 0.5) -> list[float]:
+    """Everything that is due, for so long; the moments at which something was tried, as seconds from the beginning."""
+    began, tried = clock(), []
+    while clock() - began < seconds:
+        while send(store, clock, notifier):
+            tried.append(clock() - began)
+        clock.advance(step)
+    return tried
+
+
+def test_a_destination_that_is_away_is_tried_by_one_delivery_at_a_time_however_many_wait(store: Store) -> None:
+    clock, away = Clock(), Destination([AWAY])
+    for number in range(100):
+        queue(store, "oncall", number=number)
+
+    tried = send_for(store, clock, away, 6 * 3600, step=5)
+
+    assert len(tried) < 120
+    assert {one.state for one in store.deliveries(limit=200)} <= {"queued", "retry"}
+
+
+def test_a_destination_that_is_away_is_tried_at_the_pace_of_the_retries_of_one_delivery(store: Store) -> None:
+    clock, away = Clock(), Destination([AWAY])
+    for number in range(5):
+        queue(store, "oncall", number=number)
+
+    tried = send_for(store, clock, away, 1000, step=0.25)
+
+    # chance is 0.5: three quarters of 1, 2, 5, 10, 30, 60 and then 300 seconds
+    assert tried == [0, 0, 0, 0, 0, 0.75, 2.25, 6.0, 13.5, 36.0, 81.0, 306.0, 531.0, 756.0, 981.0]
+
+
+def test_the_first_success_after_it_was_away_sends_everything_at_once(store: Store) -> None:
+    clock = Clock()
+    for number in range(20):
+        queue(store, "oncall", number=number)
+    send_for(store, clock, Destination([AWAY]), 3600, step=5)
+    queue(store, "oncall", number=20, at=clock())
+
+    tried = send_for(store, clock, Destination(), 301)
+
+    assert len(tried) == 21
+    assert set(tried) == {tried[0]}
+    assert {one.state for one in store.deliveries()} == {"delivered"}
+    assert store.breakers() == []
+
+
+def test_one_delivery_that_fails_again_and_again_says_nothing_about_its_destination(store: Store) -> None:
+    clock, spoilt = Clock(), Destination([AWAY])
+    queue(store, "oncall")
+    send_for(store, clock, spoilt, 3600, step=5)
+    queue(store, "oncall", number=2, at=clock())
+
+    assert store.breakers() == []
+    assert send(store, clock, Destination()) == "delivered"
+
+
+def test_attempts_that_fail_between_others_that_arrive_break_nothing(store: Store) -> None:
+    clock, shaky = Clock(), Destination([AWAY, AWAY, AWAY, AWAY, Delivered()] * 20)
+    for number in range(100):
+        queue(store, "oncall", number=number)
+
+    tried = send_for(store, clock, shaky, 1)
+
+    assert len(tried) >= 100
+    assert store.breakers() == []
+
+
+def test_a_destination_that_asks_for_patience_is_not_probed_before(store: Store) -> None:
+    clock, away = Clock(), Destination([TryLater("HTTP 503", after=timedelta(seconds=120))])
+    for number in range(8):
+        queue(store, "oncall", number=number)
+
+    tried = send_for(store, clock, away, 300)
+
+    assert tried == [0, 0, 0, 0, 0, 120, 240]
+
+
+def test_a_destination_that_names_its_limit_is_not_away(store: Store) -> None:
+    clock, busy = Clock(), Destination([TryLater("HTTP 429", after=timedelta(seconds=30), limited=True)])
+    for number in range(8):
+        queue(store, "oncall", number=number)
+
+    tried = send_for(store, clock, busy, 35)
+
+    assert tried == [0] * 8 + [30] * 8
+    assert store.breakers() == []
+
+
+def test_what_waited_a_day_for_a_destination_that_is_away_is_dead_tried_or_not(store: Store) -> None:
+    clock, away = Clock(), Destination([AWAY])
+    for number in range(300):
+        queue(store, "oncall", number=number)
+    send_for(store, clock, away, 86_400 - 3600, step=30)
+    queue(store, "oncall", number=300, at=clock())
+    send_for(store, clock, away, 3600 + 400, step=30)
+
+    states = {one.id: one.state for one in store.deliveries(limit=400)}
+    young = states.pop("A-300-oncall")
+    assert set(states.values()) == {"dead"}
+    assert young in {"queued", "retry"}
+
+
+def test_what_waited_a_day_because_nobody_ran_gets_its_fair_share_of_attempts(store: Store) -> None:
+    clock, away = Clock(), Destination([AWAY])
+    for number in range(10):
+        queue(store, "oncall", number=number)
+    send_for(store, clock, away, 6 * 3600, step=5)
+    clock.advance(86_400)
+    store.release(clock())
+
+    tried = send_for(store, clock, away, 3600, step=5)
+
+    assert {one.state for one in store.deliveries()} <= {"queued", "retry"}
+    assert len(tried) > 15
+
+
+def test_a_critical_alert_is_not_escalated_sooner_nor_later_for_a_destination_that_is_away(store: Store) -> None:
+    clock, away, routes = Clock(), Destination([AWAY]), [Route(("oncall",), then=("phone",))]
+    for number in range(8):
+        queue(store, "oncall", number=number, severity=Severity.CRITICAL)
+    send_for(store, clock, away, 299)
+    early = escalate(store, routes, clock(), patience=PATIENCE)
+    clock.advance(1)
+
+    late = escalate(store, routes, clock(), patience=PATIENCE)
+
+    assert early == []
+    assert [name for _, name in late] == ["phone"] * 8
+
+
+def test_another_destination_does_not_wait_for_the_one_that_is_away(store: Store) -> None:
+    clock = Clock()
+    for number in range(8):
+        queue(store, "oncall", number=number)
+    send_for(store, clock, Destination([AWAY]), 10)
+    queue(store, "hook", number=9, at=clock())
+
+    assert [one.destination for one in store.breakers()] == ["oncall"]
+    assert send(store, clock, Destination(), "hook") == "delivered"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import random
 import sqlite3
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -369,3 +371,108 @@ def test_meta_alerts_are_no_matches_and_the_ledger_adds_up(house: House) -> None
 
     assert house.store.ledger().matches == 1
     assert house.store.ledger().imbalance == 0
+
+
+# --- when sources are read, when senders are woken
+
+
+def polled_at(house: House, ticks: int, late: Iterator[float]) -> list[float]:
+    """The moments of the turns that the worker takes on the scheduler's ticks, each of which comes so much too late."""
+    clock, worker, trigger = house.clock, house.service.workers[0], FromNow(house.service.tick)
+    taken = []
+    for _ in range(ticks):
+        due = trigger.get_next_fire_time(None, datetime.fromtimestamp(clock(), UTC)).timestamp() - clock()
+        clock.advance(due + next(late))
+        tick = clock.monotonic()
+        if worker.due():
+            clock.advance(0.01)  # the thread wakes so much later, which does not hold up the ticks
+            assert worker.take_turn()
+            clock.advance(-0.01)
+            taken.append(tick)
+    return taken
+
+
+@pytest.mark.parametrize("latest", [0.0, 0.001, 0.2])
+def test_a_source_is_read_as_often_as_it_says(house: House, latest: float) -> None:
+    draw = random.Random(1)
+
+    taken = polled_at(house, 4 * 1000, iter(lambda: draw.random() * latest, None))
+
+    gaps = [after - before for before, after in pairwise(taken)]
+    assert abs(gaps[0] - 60) < 1
+    assert sum(gaps) / len(gaps) == pytest.approx(60, abs=0.1)
+    assert min(gaps) > 60 - house.service.tick - 1
+    assert max(gaps) < 60 + house.service.tick + 1
+    assert sum(abs(gap - 60) < 1 for gap in gaps) > 0.95 * len(gaps)
+
+
+def test_a_source_whose_interval_is_no_number_of_ticks_is_read_so_often_on_average(house: House) -> None:
+    worker = house.service.workers[0]
+    worker.watched = replace(worker.watched, every=timedelta(seconds=40))
+
+    taken = polled_at(house, 800, iter(lambda: 0.001, None))
+
+    assert house.service.tick == 15
+    assert (taken[-1] - taken[0]) / (len(taken) - 1) == pytest.approx(40, abs=0.2)
+
+
+def test_polls_that_were_missed_are_made_up_for_by_one(house: House) -> None:
+    worker = house.service.workers[0]
+    assert worker.take_turn()
+    house.clock.advance(1000)
+
+    assert worker.take_turn()
+    assert not worker.due()
+    house.clock.advance(61)
+    assert worker.take_turn()
+    assert not worker.due()
+
+
+def test_a_poll_that_took_longer_than_its_interval_does_not_delay_the_next_but_one(house: House) -> None:
+    worker = house.service.workers[0]
+    assert worker.take_turn()
+    house.clock.advance(90)
+    assert worker.take_turn()
+    house.clock.advance(29)
+
+    assert worker.take_turn()
+
+
+def test_the_senders_are_woken_after_each_page_that_queued_something(house: House) -> None:
+    woken: list[int] = []
+
+    class Pages(Cloud):
+        def fetch(self, since: Cursor | None, until: datetime) -> Iterator[Page]:
+            for number, page in enumerate(super().fetch(since, until)):
+                for record in page.records:
+                    yield Page((record,))
+                    woken.append(sum(sender.wake.is_set() for sender in house.service.senders))
+                    for sender in house.service.senders:
+                        sender.wake.clear()
+                assert number == 0
+                yield Page((), page.cursor)
+
+    pages = Pages()
+    pages.happens(NOW - 60, "e1")
+    pages.happens(NOW - 59, "e2", eventName="Quiet")
+    pages.happens(NOW - 58, "e3")
+    worker = house.service.workers[0]
+    worker.watched = replace(worker.watched, source=pages)
+
+    assert worker.look()
+    assert woken == [3, 0, 3]
+
+
+def test_one_round_tries_a_destination_that_is_away_no_more_often_than_it_takes_to_know(house: House) -> None:
+    away = house.destinations["oncall"]
+    away.outcomes = [TryLater("HTTP 503")]
+    for number in range(20):
+        queue(house.store, "oncall", number=number)
+    tried = []
+    for _ in range(3):
+        house.service.once(beside=False)
+        tried.append(len(away.sent))
+        house.clock.advance(3600)
+
+    assert tried == [5, 6, 7]
+    assert house.store.waiting()["oncall"] == 20
