@@ -218,10 +218,10 @@ def running(store: Store, *sources: Watched) -> Iterator[Service]:
     try:
         yield service
     finally:
-        for source in sources:
-            source.source.close()
         service.stop()
         thread.join()
+        for source in sources:  # now that nobody reads from them: else a connection may be made behind their back
+            source.source.close()
 
 
 def wait_for(true: Callable[[], object], seconds: float = 30.0) -> None:
