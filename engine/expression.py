@@ -201,20 +201,34 @@ def _collapse(node: Node) -> None:
 
     Only where the whole event is looked at: of null, elsewhere, such a list is null.
     """
-    for child in node["children"]:
-        if child["type"] in _OF_THE_EVENT:
-            _collapse(child)
+    if node["type"] not in _ASKING_THE_SAME:
+        return
     items = node["children"]
+    for child in items:
+        _collapse(child)
     if node["type"] == "multi_select_list" and len(items) > _LONG and all(map(_is_text, items)):
         value = [sys.intern(item["value"]) for item in items]
-        node.update(type="literal", value=value, children=[])
+        starts = b"".join(item["start"].to_bytes(_OFFSET, "little") for item in items)
+        node.update(type="literal", value=value, children=[], starts=starts)
+
+
+_OFFSET: Final = 4  # bytes of a place in a text
+
+
+def item_start(node: Node, index: int) -> int | None:
+    """Where the item number *index* of a list begins in the expression's text; None where that is not known."""
+    if "starts" in node:
+        return int.from_bytes(node["starts"][_OFFSET * index : _OFFSET * (index + 1)], "little")
+    items = node["children"]
+    start = items[index].get("start") if index < len(items) else node.get("start")
+    return None if start is None else int(start)
 
 
 def _is_text(node: Node) -> bool:
     return node["type"] == "literal" and isinstance(node["value"], str)
 
 
-_OF_THE_EVENT: Final = frozenset(
+_ASKING_THE_SAME: Final = frozenset(  # what they are asked of, their parts are
     {"and_expression", "or_expression", "not_expression", "comparator", "function_expression", "multi_select_list"}
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from engine.errors import EvaluationError
-from engine.expression import MAX_DEPTH, Expression, ExpressionFault, parse, parse_template
+from engine.expression import MAX_DEPTH, Expression, ExpressionFault, item_start, parse, parse_template
 
 LISTS = {
     "sensitive actions": frozenset({"deleteuser", "createaccesskey"}),
@@ -395,3 +395,24 @@ def test_the_compliance_suite_holds_but_for_functions_of_null() -> None:
 def test_two_expressions_of_the_same_text_are_equal() -> None:
     assert parse("a == 'b'", lists={}) == parse("a == 'b'", lists=LISTS)
     assert isinstance(parse("a", lists={}), Expression)
+
+
+def test_a_long_list_is_one_literal_whose_items_still_have_their_places() -> None:
+    names = [f"Name{number}" for number in range(30)]
+    text = "contains([\n  " + ",\n  ".join(f"'{name}'" for name in names) + "], eventName)"
+    items = parse(text, lists={}).tree["children"][0]
+
+    assert items["type"] == "literal"
+    assert items["value"] == names
+    assert [text[item_start(items, index) or 0 :].startswith(f"'{name}'") for index, name in enumerate(names)] == [
+        True
+    ] * 30
+
+
+def test_a_long_list_that_is_asked_of_an_element_stays_what_it_is() -> None:
+    names = ", ".join(f"'n{number}'" for number in range(20))
+    listed = parse(f"requestParameters.a[?contains([{names}], @)]", lists={})
+    absent = parse(f"requestParameters.a.[{names}]", lists={})
+
+    assert listed.search({"requestParameters": {"a": ["n3", "x"]}}) == ["n3"]
+    assert absent.search({"requestParameters": {}}) is None

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from engine.catalogue import Catalogue, stem
-from engine.expression import Lists, Node, children, walk
+from engine.expression import Lists, Node, children, item_start, walk
 from engine.lint.proof import literal_side, texts_of
 from engine.lint.reading import Finding
 from engine.lint.terms import path_of
@@ -193,10 +193,9 @@ def _named(node: Node, offset: int = 0, *, wanted: bool = True) -> Iterator[_Nam
         first, second = node["children"]
         subject, texts = _subject(second), texts_of(first)
         if subject is not None and texts is not None:
-            places = [child.get("start", offset) for child in children(first)] or [first.get("start", offset)]
             for index, text in enumerate(texts):
-                place = places[min(index, len(places) - 1)]
-                yield _Named(text, place, subject in _NAME_PATHS, wanted, subject)
+                start = item_start(first, index)
+                yield _Named(text, offset if start is None else start, subject in _NAME_PATHS, wanted, subject)
             return
     if node["type"] in {"and_expression", "or_expression"}:
         for child in children(node):

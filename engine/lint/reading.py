@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from engine.expression import Node, children, excerpt, part, walk
+from engine.expression import Node, children, excerpt, item_start, part, walk
 from engine.functions import TYPES_MAP, wanted
 from engine.kinds import Field
 from engine.lint.proof import literal_side
@@ -255,8 +255,8 @@ class _Reader:
             return
         for index, value in enumerate(values):
             if isinstance(value, str) and wants == "string":
-                inside = items["children"][index] if items["type"] == "multi_select_list" else items
-                self._closed(known, value, inside.get("start", offset))
+                start = item_start(items, index)
+                self._closed(known, value, offset if start is None else start)
 
     def _part_of_text(self, node: Node, path: Where, offset: int) -> None:
         """Tests for a part of a text where the whole of it was meant."""
