@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal, Protocol
+from typing import Any, Final, Literal, Protocol
 
 from msgspec import Struct
 
@@ -92,6 +92,8 @@ class Token:
     """
     What stands for a path's value before it is read: quick to get, and equal where the values are.
 
+    What redaction makes of a text depends on its key: kinds that ask one rule set have one key.
+
     *sources* are Python over the names in Schema.holders; they may raise AttributeError. *determines* says of what they
     give, as many texts, integers, None or UNSET, whether it tells the value. Whatever else they give tells nothing.
     """
@@ -99,6 +101,10 @@ class Token:
     sources: tuple[str, ...]
     determines: Callable[..., bool]
     pins: tuple[str, ...]  # the paths that the sources read; see LazyView.pin
+
+
+_QUOTED: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""  # a text in Python source: names in it are none of ours
+_LITERAL: Final = re.compile(_QUOTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +130,15 @@ class Schema:
         lines: list[str] = []
         for holder, text in reversed(list(self.holders.items())):
             named = re.compile(rf"\b{holder}\b")
-            if any(map(named.search, (*sources, *lines))) and not any(map(named.search, above)):
+            used, there = ([_LITERAL.sub("", text) for text in texts] for texts in ((*sources, *lines), above))
+            if any(map(named.search, used)) and not any(map(named.search, there)):
                 lines.insert(0, f"{holder} = {text}")
         return [self.rarely(line.replace(self.lean, "v.fuller")) for line in lines] if rarely else lines
 
     def rarely(self, source: str) -> str:
         """*source* with the names of the holders that have to do with the struct of more."""
-        for holder in self.holders:
-            source = re.sub(rf"\b{holder}\b", f"{holder}_of_more", source)
-        return source
+        names = re.compile(rf"{_QUOTED}|\b({'|'.join(map(re.escape, self.holders))})\b")
+        return names.sub(lambda found: f"{found[1]}_of_more" if found[1] else found[0], source)
 
     def cost(self, path: str) -> int:
         return self.costs.get(path, self.costs.get(path.partition(SEPARATOR)[0], 9))
@@ -144,6 +150,15 @@ def schema(name: str) -> Schema:
         return Schema({}, "eventName", {}, {})
     found: Schema = import_module(MODULES[name]).SCHEMA
     return found
+
+
+def computed_from(name: str, path: str) -> tuple[str, ...]:
+    """The fields of a record from which the kind called *name* computes *path*, as `norm.outcome`; none for others."""
+    above, _, field_name = path.partition(".")
+    if name not in MODULES or above != "norm":
+        return ()
+    found: Mapping[str, tuple[str, ...]] = import_module(MODULES[name]).NORM_FROM
+    return found.get(field_name, ())
 
 
 def kind(name: str, *, redaction_key: bytes) -> Kind:

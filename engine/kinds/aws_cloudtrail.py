@@ -16,12 +16,10 @@ from collections.abc import Callable, Mapping
 from datetime import UTC
 from typing import Any, Final
 
-import msgspec
-
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
-from engine.kinds.decoder import check_size_and_depth, is_shallow, is_utf8, loads, without_bom
+from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
 from engine.kinds.nested import Nested
 from engine.kinds.projection import (
     NOT_PROJECTED,
@@ -242,11 +240,11 @@ class AwsCloudTrail:
         try:
             raw.decode()
             record = self.lean.decode(raw)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            identity = None if record.f_recipientAccountId else self.more.decode(raw).f_userIdentity
+        except UNREADABLE:
             return None
         name, event_id, account = record.f_eventName, record.f_eventID, record.f_recipientAccountId
         if not account:
-            identity = self.more.decode(raw).f_userIdentity
             account = identity.get("accountId") if identity.__class__ is dict else None
         time = epoch(record.f_eventTime, UTC)
         if (
@@ -305,6 +303,22 @@ NORM_READS: Final = (
     "eventName", "eventSource", "errorCode", "errorMessage", "responseElements", "userIdentity", "recipientAccountId",
     "awsRegion", "sourceIPAddress", "eventTime", "additionalEventData",
 )  # fmt: skip
+
+NORM_FROM: Final[Mapping[str, tuple[str, ...]]] = {  # field of `norm` -> those of a record that it is made of
+    "action": ("eventName",),
+    "service": ("eventSource",),
+    "outcome": ("errorCode", "errorMessage", "eventSource", "responseElements"),
+    "actor": (
+        "userIdentity.type", "userIdentity.userName", "userIdentity.sessionContext.sessionIssuer.userName",
+        "userIdentity.arn", "userIdentity.invokedBy", "userIdentity.principalId", "userIdentity.accountId",
+    ),
+    "actor_type": ("userIdentity.type",),
+    "account": ("recipientAccountId", "userIdentity.accountId"),
+    "region": ("awsRegion",),
+    "ip": ("sourceIPAddress",),
+    "time": ("eventTime",),
+    "mfa": ("additionalEventData.MFAUsed", "userIdentity.sessionContext.attributes.mfaAuthenticated"),
+}  # fmt: skip
 
 
 class _View(LazyView):

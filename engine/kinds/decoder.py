@@ -23,6 +23,9 @@ MAX_DEPTH: Final = 200  # of arrays and objects in one JSON text; msgspec and js
 _SHORT: Final = 1000  # characters
 _MAX_DIGITS: Final = 4300  # CPython refuses to convert longer ones (sys.int_info.default_max_str_digits)
 
+# What msgspec raises, also of a part of a record that a smaller struct had skipped; json may read it all the same.
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+
 _BOM: Final = b"\xef\xbb\xbf"
 _STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*+"?', re.DOTALL)
 _BRACKETS: Final = re.compile(r"[\[\]{}]")
@@ -40,7 +43,7 @@ def loads(text: bytes | str) -> Any:
     check_size_and_depth(text)
     try:
         value = _decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return loads_leniently(text)
     if (b"u0000" in text) if isinstance(text, bytes) else ("u0000" in text):
         return storable(value)
@@ -57,7 +60,8 @@ def loads_leniently(text: bytes | str) -> Any:
         )
     except json.JSONDecodeError as error:
         where = f"line {error.lineno} column {error.colno}" if error.lineno > 1 else f"character {error.pos}"
-        raise DecodeError(f"not JSON: {error.msg} at {where}") from None
+        said = error.msg.removesuffix(" at")  # "Unterminated string starting at"
+        raise DecodeError(f"not JSON: {said} at {where}") from None
     except RecursionError:
         raise DecodeError(f"nested deeper than {MAX_DEPTH} levels") from None
     return storable(value)

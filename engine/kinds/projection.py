@@ -20,7 +20,7 @@ import msgspec
 
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, View, walked
-from engine.kinds.decoder import check_size_and_depth, storable
+from engine.kinds.decoder import UNREADABLE, check_size_and_depth, storable
 from engine.kinds.nested import MAX_NESTED_DEPTH, MAX_NESTED_TEXT, Nested, container
 from engine.kinds.redaction import PLAIN
 
@@ -48,13 +48,16 @@ class Projection:
         *members* are fields of which only some members are asked for: a record in which one is no object does not
         decode. They grow too; `members` of a struct that has none are None or UNSET.
         """
-        self._fields: dict[str, Any] = dict(always)
-        self._members: dict[str, dict[str, Any]] = members or {}
-        self._make()
+        self.decode: Callable[[bytes | str], Any]
+        self._fields: dict[str, Any]
+        self._members: dict[str, dict[str, Any]]
+        self._make(dict(always), members or {})
 
-    def _make(self) -> None:
-        objects = {name: _struct(fields) | None for name, fields in self._members.items()}
-        self.decode: Callable[[bytes | str], Any] = msgspec.json.Decoder(_struct({**self._fields, **objects})).decode
+    def _make(self, fields: dict[str, Any], members: dict[str, dict[str, Any]]) -> None:
+        objects = {name: _struct(known) | None for name, known in members.items()}
+        decode = msgspec.json.Decoder(_struct({**fields, **objects})).decode
+        # At once: two threads may each add a field of their own, and then it must be seen whose is missing.
+        self.__dict__.update(decode=decode, _fields=fields, _members=members)
 
     def has_members(self, path: str) -> bool:
         """Whether the field that *path* begins with is decoded member by member, and *path* names one."""
@@ -65,13 +68,11 @@ class Projection:
         """Have *field*, or the member *name* of it, decoded from now on."""
         if name is None:
             if field not in self._fields and len(self._fields) < _MAX_FIELDS:
-                self._fields = {**self._fields, field: Any}
-                self._make()
+                self._make({**self._fields, field: Any}, self._members)
         else:
             known = self._members[field]
             if name not in known and len(known) < _MAX_FIELDS:
-                self._members = {**self._members, field: {**known, name: Any}}
-                self._make()
+                self._make(self._fields, {**self._members, field: {**known, name: Any}})
 
     def get(self, holder: Any, slot: str, text: bytes | str, name: str) -> Any:
         """
@@ -85,7 +86,7 @@ class Projection:
                 return value
             self.add(name)
             setattr(holder, slot, self.decode(text))
-        return getattr(Projection({name: Any}).decode(text), wanted)
+        return getattr(_alone(name).decode(text), wanted)
 
     def get_member(self, holder: Any, slot: str, text: bytes | str, field: str, name: str) -> Any:
         """As `get`, of the member *name* of one of the *members*; UNSET where there is none."""
@@ -101,8 +102,7 @@ class Projection:
                     return value
             self.add(field, name)
             setattr(holder, slot, self.decode(text))
-        alone = Projection({}, {field: {name: Any}}).decode(text)
-        return getattr(getattr(alone, top), wanted)
+        return getattr(getattr(_alone(field, name).decode(text), top), wanted)
 
     def member(self, holder: Any, slot: str, text: str, name: str) -> Any:
         """
@@ -121,7 +121,7 @@ class Projection:
             value: Any = getattr(head, attribute(name), NOT_PROJECTED)
             if value is NOT_PROJECTED:
                 value = self.get(holder, slot, text, name)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):  # json may read it all the same
+        except UNREADABLE:
             raise NotLean from None
         kind = value.__class__
         if kind is str:
@@ -147,6 +147,12 @@ def _is_plain_object(text: str) -> bool:
 
 
 NOT_PROJECTED: Final = object()
+
+
+@lru_cache(maxsize=256)
+def _alone(field: str, name: str | None = None) -> Projection:
+    """For what does not fit into a struct any more."""
+    return Projection({field: Any}) if name is None else Projection({}, {field: {name: Any}})
 
 
 def _struct(fields: dict[str, Any]) -> Any:
@@ -182,7 +188,8 @@ def stored(view: Any, value: Any) -> Any:
         return storable(value) if "\x00" in value else value
     if kind is dict or kind is list:
         if view.has_nul is None:
-            view.has_nul = b"u0000" in view.raw
+            # In the outer form the escape of the inner text may be escaped itself.
+            view.has_nul = b"u0000" in view.raw or (view.text.__class__ is str and "u0000" in view.text)
         return storable(value) if view.has_nul else value
     return value
 

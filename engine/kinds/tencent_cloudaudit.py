@@ -18,12 +18,10 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-import msgspec
-
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
-from engine.kinds.decoder import check_size_and_depth, is_shallow, is_utf8, loads, storable, without_bom
+from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, storable, without_bom
 from engine.kinds.nested import Nested, container
 from engine.kinds.projection import (
     NOT_PROJECTED,
@@ -266,6 +264,9 @@ _NOT_BODY: Final = ("@timestamp", "updateEsTime")
 
 _ROW_TYPES: Final = {row.path: row.reader.type for row in ROWS if row.reader.type != "any"}
 _ROW_TYPES_BY_PATH: Final = {row.path.replace(".", SEPARATOR): row.reader.type for row in ROWS}
+_HIDDEN: Final = frozenset(
+    row.path.replace(".", SEPARATOR) for row in ROWS if row.reader in (ACCESS_KEY_ID, SECRET_TEXT)
+)  # what is made of these depends on the redaction key
 _OBJECTS: Final = frozenset(path for path, kind in _ROW_TYPES_BY_PATH.items() if kind == "object")
 SCHEMA: Final = Schema(
     types={path.replace(".", SEPARATOR): kind for path, kind in {**_ROW_TYPES, **NORM_FIELDS}.items()},
@@ -395,7 +396,7 @@ class TencentCloudAudit:
                 raw.decode()  # what is skipped is not looked at; of the outer event that is translations
                 outer, text = None, raw
             inner = self.lean.decode(text)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        except UNREADABLE:
             return None
         name, event_id, time, account = inner.f_eventName, inner.f_eventID, inner.f_eventTime, None
         if outer is not None:
@@ -497,6 +498,22 @@ NORM_READS: Final = (
     "eventRegion", "sourceIPAddress", "cliIp", "eventTime",
 )  # fmt: skip
 
+NORM_FROM: Final[Mapping[str, tuple[str, ...]]] = {  # field of `norm` -> those of a record that it is made of
+    "action": ("eventName",),
+    "service": ("resourceType", "eventSource"),
+    "outcome": ("errorCode", "apiErrorCode"),
+    "actor": ("userIdentity.type", "userIdentity.userName", "userIdentity.principalId"),
+    "actor_type": (
+        "eventPlatform", "userIdentity.type", "userIdentity.principalId", "userIdentity.accountId",
+        "userIdentity.userName",
+    ),
+    "account": ("AccountID", "userIdentity.accountId", "userIdentity.sessionContext.ownerUin"),
+    "region": ("eventRegion",),
+    "ip": ("sourceIPAddress", "cliIp", "userIdentity.sessionContext.userIp"),
+    "time": ("eventTime",),
+    "mfa": ("userIdentity.sessionContext.mfa",),
+}  # fmt: skip
+
 
 _SHARED: Final = ("identity", "session", "opened")  # what several paths begin with, once it has been looked at
 
@@ -544,7 +561,10 @@ class _View(LazyView):
         """As `view[path]`, but that the items of a list are as they came."""
         top, _, name = path.partition(SEPARATOR)
         if path not in self and top in _OPENED and SEPARATOR not in name and _plainly(name):
-            text = _written(self, attribute(top), top)
+            try:
+                text = _written(self, attribute(top), top)
+            except UNREADABLE:
+                return self[path]
             if text.__class__ is str and text != "":
                 value = _inside(self, top, text, name)
                 if value.__class__ is list:
@@ -791,7 +811,7 @@ def _token(path: str) -> Token | None:
         text = f"text_of_{names[0]}"
         absent = f"{names[1]!r} not in {text} and {text}[:1] in '{{' and '\\\\' not in {text}"
         return Token((f"(None if {absent} else True)",), _is_none, (path,))
-    if path not in _ROW_TYPES_BY_PATH:
+    if path not in _ROW_TYPES_BY_PATH or path in _HIDDEN:
         return None
     if len(names) == 1 and names[0] not in _OPENED and path not in _OBJECTS:
         return Token((f"inner.{attribute(names[0])}",), _tells if names[0] in _OUTER_TWINS else _is_there, (path,))

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.event import View
 from engine.kinds import Schema, Token
+from engine.kinds.decoder import UNREADABLE
 from engine.matching.signatures import Reading, Signatures
 
 Candidates = Callable[[View], Sequence[int]]
@@ -141,7 +142,7 @@ class Arrangement:
             return self.slowly
         constants: dict[str, Any] = {
             "by_token": self._by_token, "name_of": self._name_of, "otherwise": self._otherwise,
-            "slowly": self.slowly, "numbers": _numbers,
+            "slowly": self.slowly, "unreadable": UNREADABLE, "numbers": _numbers,
         }  # fmt: skip
         lines = []
         for place, reading in enumerate(self._quick):
@@ -181,7 +182,7 @@ class Arrangement:
             "      return found",
             "    except AttributeError:",  # not decoded like that
             "      return otherwise(v)",
-            "    except TypeError:",  # a token that is no key
+            "    except (TypeError, *unreadable):",  # a token that is no key; a part that had been skipped
             "      return slowly(v)",
             "  return candidates",
         ]
@@ -210,7 +211,7 @@ class Arrangement:
             for groups in (self._nameless, *list(self._folded.values())):
                 for group in groups:
                     for _, _, masks in self.steps(group):
-                        masks.clear()
+                        masks.forget()
 
     def _name_of(self, view: View, token: Any) -> tuple[Group, ...]:
         groups = self.groups_of(view)
@@ -246,6 +247,12 @@ class Masks(dict[int, int]):
             parts.append((relevant, array("H" if max(numbers) < 2**16 else "L", numbers), {}))
         self._parts = tuple(parts)
 
+    def forget(self) -> None:
+        """Let go of everything that came of events."""
+        self.clear()
+        for _, _, known in self._parts:
+            known.clear()
+
     def __missing__(self, signature: int) -> int:
         mask = self._full
         for relevant, tests, known in self._parts:
@@ -257,6 +264,7 @@ class Masks(dict[int, int]):
                     if not of_part >> bit & 1:
                         fails |= 1 << place
                 if len(known) < _MAX_MASKS:
+                    self._spend()
                     known[of_part] = fails
             mask &= ~fails
         if len(self) >= _MAX_MASKS:

@@ -24,11 +24,13 @@ from msgspec import UNSET
 
 from engine.event import View
 from engine.kinds import Schema
+from engine.kinds.decoder import UNREADABLE
 from engine.matching.arrangement import Arrangement, Bits, Candidates, Conjunctions
 from engine.matching.conditions import Conjunction
 from engine.matching.signatures import Reading, Signatures
 
 LESSONS: Final = 400  # events, before the order is settled
+_MAX_KEPT: Final = 32 * 1024  # bytes of an event that is kept while the index learns
 _MAX_QUICK: Final = 32  # paths in the generated function
 _MAX_TOGETHER: Final = 200  # different sets of values at paths that are read together, as estimated
 _RARELY: Final = 0.01  # of events, for each field: decoding it costs what it does to decode so many of them again
@@ -107,6 +109,8 @@ class _Lessons:
         for source, get in self._sources.items():
             try:
                 value = seen[source] = get(view)
+            except UNREADABLE:
+                break
             except AttributeError:
                 everything = Reading(self._paths)
                 everything.rarely = True
@@ -118,7 +122,8 @@ class _Lessons:
                 seen[source] = self._events  # that is no key: as if it were new each time
         else:
             self._seen.append(seen)
-        self._views.append(view)
+        if len(getattr(view, "raw", b"")) <= _MAX_KEPT:
+            self._views.append(view)
         self._events += 1
         return self._events >= LESSONS
 
@@ -140,6 +145,7 @@ class _Lessons:
         for reading in readings:
             reading.rarely = come[reading] < _RARELY * len(reading.sources) * self._events
         self._views.clear()
+        self._seen.clear()
         return arrangement
 
     def _come(self, arrangement: Arrangement) -> Counter[Reading]:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.event import Fields, Record
+from engine.kinds import kind
 from engine.kinds.aws_cloudtrail import NORM_READS
 from tests.kinds.samples import AWS
 
@@ -212,3 +213,16 @@ def test_of_real_records_nothing_changes_but_session_tokens() -> None:
 
     assert changed == {".responseElements.credentials.sessionToken"}
     assert ("ok", True) not in outcomes
+
+
+def test_a_number_out_of_range_where_the_account_should_be_does_not_end_the_decoding() -> None:
+    raw = (
+        b'{"eventName": "A", "eventID": "1", "eventTime": "2023-01-01T00:00:00Z",'
+        b' "userIdentity": {"accountId": "1", "n": 1e999}}'
+    )
+
+    event = kind("aws.cloudtrail", redaction_key=b"k" * 32).decode(Record(raw)).event
+
+    assert event is not None
+    assert event.account == "1"
+    assert event.fields["userIdentity"] == {"accountId": "1", "n": None}

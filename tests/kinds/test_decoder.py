@@ -43,6 +43,11 @@ def test_what_is_no_json_is_refused(text: str) -> None:
         loads(text)
 
 
+def test_a_text_that_is_cut_off_within_a_string_is_told_in_whole_words() -> None:
+    with pytest.raises(DecodeError, match=r"^not JSON: Unterminated string starting at character 1$"):
+        loads('["cut')
+
+
 def test_the_last_of_duplicate_names_counts() -> None:
     assert loads('{"a": 1, "a": 2}') == loads('{"a": NaN, "a": 2}') == {"a": 2}
 

@@ -734,3 +734,13 @@ def test_each_field_can_be_read_by_itself(name: str) -> None:
 
 def test_the_kind_is_found_by_name() -> None:
     assert kind("tencent.cloudaudit", redaction_key=b"k").name == "tencent.cloudaudit"
+
+
+def test_a_nul_whose_escape_is_escaped_is_replaced_in_views_too() -> None:
+    inner = '{"eventName":"A","eventID":"1","eventTime":1700000000,"userIdentity":{"accountId":"1"},"resources":["a\\u000\\u0030"]}'
+    raw = ('{"AccountID":1,"CloudAuditEvent":' + json.dumps(inner).replace("\\\\u0030", "\\u0030") + "}").encode()
+
+    event = kind("tencent.cloudaudit", redaction_key=b"k" * 32).decode(Record(raw)).event
+
+    assert event is not None
+    assert event.view["resources"] == event.fields["resources"] == ["a\ufffd"]

@@ -114,3 +114,57 @@ def test_masks_are_forgotten_before_they_fill_the_memory() -> None:
             agent = "curl" if number % 2 else f"x{number}"
             found = asked(record(userAgent=agent, sourceIPAddress=f"10.0.0.{number % 3}"))
             assert (text in found) is (agent == "curl" and number % 3 != 1)
+
+
+@pytest.mark.parametrize("name", ["inner", "identity", "text_of_requestParameters", "more"])
+def test_a_parameter_may_be_called_like_a_variable_of_the_generated_code(name: str) -> None:
+    text = f"eventName == 'X' && requestParameters.{name} == 'z'"
+    asked = Asked(text)
+    seen = [
+        asked(record(eventName="X", requestParameters=json.dumps(value))) for value in ({}, {}, {}, {name: "z"}) * 2
+    ]
+
+    assert seen == [[], [], [], [text]] * 2
+
+
+def test_a_member_of_a_cloudtrail_record_may_be_called_so_too() -> None:
+    text = "eventName == 'X' && requestParameters.record == 'z'"
+    cloudtrail = kind("aws.cloudtrail", redaction_key=b"k" * 32)
+    matcher = Matcher([parse(text, lists={})], cloudtrail.name)
+    base = {"eventID": "1", "eventTime": "2023-01-01T00:00:00Z", "recipientAccountId": "1", "eventName": "Y"}
+    found = []
+    with patch.object(index, "LESSONS", LESSONS):
+        for value in [None] * 2 * LESSONS + ["q", "q", "q", "z", "q", "z"]:
+            more = {} if value is None else {"eventName": "X", "requestParameters": {"record": value}}
+            event = cloudtrail.decode(Record(json.dumps({**base, **more}).encode())).event
+            assert event is not None
+            found.append(len(matcher.candidates(event.view)))
+
+    assert found[-6:] == [0, 0, 0, 1, 0, 1]
+
+
+def test_a_number_that_no_struct_can_hold_is_read_otherwise() -> None:
+    text = "eventName == 'X' && userAgent == 'z'"
+    asked = Asked(text)
+    odd = record(eventName="X", userAgent="ODD").replace(b'"ODD"', b"1e999")
+
+    assert [asked(odd), asked(record(eventName="X", userAgent="z")), asked(odd)] == [[], [text], []]
+
+
+def test_what_came_of_events_is_forgotten_as_a_whole() -> None:
+    names = [f"eventName == 'DeleteUser' && userIdentity.userName == 'user-{number}'" for number in range(300)]
+    with patch("engine.matching.arrangement._MAX_ALL_MASKS", 50):
+        asked = Asked(*names)
+        for number in range(2000):
+            asked(record(userIdentity={**BASE["userIdentity"], "userName": f"user-{number}"}))  # type: ignore[dict-item]
+        arrangement = next(
+            cell.cell_contents.__self__
+            for cell in asked._matcher._index.candidates.__closure__  # type: ignore[union-attr]
+            if hasattr(cell.cell_contents, "__self__") and hasattr(cell.cell_contents.__self__, "slowly")
+        )
+    held = [
+        masks for groups in arrangement._folded.values() for group in groups for _, _, masks in arrangement.steps(group)
+    ]
+
+    assert held
+    assert sum(len(masks) + sum(len(known) for _, _, known in masks._parts) for masks in held) <= 2 * 50
