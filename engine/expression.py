@@ -251,7 +251,15 @@ def _parse_fault(error: exceptions.ParseError, text: str) -> ExpressionFault:
     if error.token_value == "":
         return ExpressionFault("the expression ends too early", len(text.rstrip()))
     token = text[at : at + 1] if error.token_value is None else str(error.token_value)
-    return ExpressionFault(f"'{excerpt(token, 20)}' cannot stand here", at)
+    message = f"'{excerpt(token, 20)}' cannot stand here"
+    number = _NUMBER.match(text, at)
+    if number is not None and text[:at].rstrip()[-1:] in _BEFORE_A_VALUE:
+        message += f"; a number is `{number[0]}`, a text '{number[0]}'"
+    return ExpressionFault(message, at)
+
+
+_NUMBER: Final = re.compile(r"-?\d+(?:\.\d+)?")
+_BEFORE_A_VALUE: Final = ("", *"=<>&|!(,")
 
 
 class _Lexer(lexer.Lexer):  # type: ignore[misc]  # untyped

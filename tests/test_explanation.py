@@ -18,6 +18,7 @@ from engine.explanation.change import answer
 from engine.expression import Interpreter, parse, parse_template, truth
 from engine.expression import part as part_of
 from engine.functions import Functions
+from engine.kinds import NORM_FIELDS, computed_from, kind
 from engine.rule import Exception_, Rule, Severity, Status
 
 TODAY = date(2027, 1, 1)
@@ -383,3 +384,116 @@ def test_an_exception_that_ends_is_no_change_that_is_kept_with_an_alert() -> Non
     ends = replace(asked, unless=(replace(asked.unless[0], expires=date(2030, 1, 1)),))
 
     assert why(ends, {"a": "y"})[-1] == "would not match if a were absent"
+
+
+# --- what norm is computed from -----------------------------------------------------------------------------------------
+
+RECORDS = {
+    "tencent.cloudaudit": st.fixed_dictionaries(
+        {},
+        optional={
+            "eventName": st.sampled_from(["A", "B"]),
+            "resourceType": st.sampled_from(["cam", ""]),
+            "eventSource": st.sampled_from(["cvm.tencentcloudapi.com", "x"]),
+            "errorCode": st.sampled_from([0, 1]),
+            "apiErrorCode": st.sampled_from(["0", "AuthFailure", "LimitExceeded"]),
+            "eventPlatform": st.sampled_from(["as", ""]),
+            "eventRegion": st.just("ap-x"),
+            "sourceIPAddress": st.sampled_from(["10.0.0.1", "203.0.113.9", "x"]),
+            "cliIp": st.sampled_from(["10.0.0.2", "203.0.113.8"]),
+            "eventTime": st.sampled_from([1600000000, "2024-01-01T00:00:00Z"]),
+            "httpMethod": st.just("POST"),
+            "userIdentity": st.fixed_dictionaries(
+                {},
+                optional={
+                    "type": st.sampled_from(["Root", "CAMUser", "AssumedRole"]),
+                    "userName": st.sampled_from(["root", "ann"]),
+                    "principalId": st.sampled_from(["1", "2"]),
+                    "accountId": st.sampled_from(["1", "3"]),
+                    "sessionContext": st.fixed_dictionaries(
+                        {}, optional={"mfa": st.booleans(), "ownerUin": st.just(7), "userIp": st.just("203.0.113.7")}
+                    ),
+                },
+            ),
+        },
+    ),
+    "aws.cloudtrail": st.fixed_dictionaries(
+        {},
+        optional={
+            "eventName": st.sampled_from(["A", "B"]),
+            "eventSource": st.sampled_from(["signin.amazonaws.com", "ec2.amazonaws.com"]),
+            "errorCode": st.sampled_from(["AccessDenied", "Throttled", ""]),
+            "errorMessage": st.sampled_from(["Failed authentication", "x"]),
+            "responseElements": st.sampled_from([{"ConsoleLogin": "Failure"}, {"ConsoleLogin": "Success"}]),
+            "recipientAccountId": st.sampled_from(["1", ""]),
+            "awsRegion": st.just("eu-x"),
+            "sourceIPAddress": st.sampled_from(["10.0.0.1", "AWS Internal"]),
+            "eventTime": st.just("2024-01-01T00:00:00Z"),
+            "additionalEventData": st.sampled_from([{"MFAUsed": "Yes"}, {"MFAUsed": "No"}, {}]),
+            "userAgent": st.just("x"),
+            "userIdentity": st.fixed_dictionaries(
+                {},
+                optional={
+                    "type": st.sampled_from(["Root", "IAMUser", "AssumedRole"]),
+                    "userName": st.just("ann"),
+                    "principalId": st.just("P"),
+                    "accountId": st.just("3"),
+                    "invokedBy": st.just("ec2.amazonaws.com"),
+                    "arn": st.sampled_from(["arn:aws:sts::1:assumed-role/r/s", "arn:aws:iam::1:user/ann"]),
+                    "sessionContext": st.fixed_dictionaries(
+                        {},
+                        optional={
+                            "sessionIssuer": st.just({"userName": "issuer"}),
+                            "attributes": st.sampled_from([{"mfaAuthenticated": "true"}, {}]),
+                        },
+                    ),
+                },
+            ),
+        },
+    ),
+}
+
+
+def only(record: Any, paths: tuple[str, ...]) -> Any:
+    """*record* with nothing but what stands at *paths*."""
+    kept: dict[str, Any] = {}
+    for path in paths:
+        name, _, rest = path.partition(".")
+        if name in record:
+            below = tuple(other.partition(".")[2] for other in paths if other.partition(".")[0] == name)
+            kept[name] = only(record[name], below) if rest else record[name]
+    return kept
+
+
+@pytest.mark.parametrize("name", sorted(RECORDS))
+def test_every_field_of_norm_is_computed_from_the_fields_that_are_named_for_it(name: str) -> None:
+    reader = kind(name, redaction_key=b"a key for tests only, 32 bytes..")
+
+    @settings(max_examples=150, deadline=None)
+    @given(RECORDS[name])
+    def computed(record: dict[str, Any]) -> None:
+        norm = reader.view(record)["norm"]
+        for path in NORM_FIELDS:
+            field = path.removeprefix("norm.")
+            sources = computed_from(name, path)
+            assert sources
+            assert reader.view(only(record, sources))["norm"].get(field) == norm.get(field)
+
+    computed()
+
+
+def test_other_fields_are_computed_from_nothing() -> None:
+    assert computed_from("tencent.cloudaudit", "eventName") == computed_from("no.such", "norm.time") == ()
+
+
+def test_a_list_that_is_written_out_is_no_part_of_the_tree() -> None:
+    def texts(part: Part) -> list[str]:
+        return [part.text, *(text for child in part.parts for text in texts(child))]
+
+    short = explain_expression(parse("contains(['a', 'b'], x)", lists={}), {"x": "a"})
+    mapped = explain_expression(parse("map(&contains([['q']], @), ['r'])", lists={}), {})
+    open_list = explain_expression(parse("contains([x, 'b'], 'a')", lists={}), {"x": "a"})
+
+    assert texts(short) == ["contains(['a', 'b'], x)", "x"]
+    assert texts(mapped) == ["map(&contains([['q']], @), ['r'])", "contains([['q']], @)"]
+    assert texts(open_list) == ["contains([x, 'b'], 'a')", "[x, 'b']", "x"]

@@ -12,7 +12,7 @@ import pytest
 from engine import packs
 from engine.errors import ConfigurationError, Problem
 from engine.event import Fields
-from engine.expression import parse
+from engine.expression import ExpressionFault, parse
 from engine.kinds import Field, kind
 from engine.lint import MEANINGS, Schema, findings, lint
 from engine.packs.loader import fields_of
@@ -164,6 +164,178 @@ def test_sound_conditions_are_left_alone(text: str) -> None:
 )
 def test_what_is_doubtful_is_told_at_its_place(text: str, finding: tuple[str, str]) -> None:
     assert finding in said(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        (
+            "in_cidr('10.0.0.0/8', sourceIPAddress)",
+            (
+                "argument-type@8",
+                (
+                    "in_cidr() wants an address as argument 1, and '10.0.0.0/8' is none: never true "
+                    "(write in_cidr(sourceIPAddress, '10.0.0.0/8'))"
+                ),
+            ),
+        ),
+        (
+            "contains(eventName, ['A', 'B'])",
+            (
+                "argument-type@20",
+                (
+                    "contains() looks in eventName, a text, for another text; here it has an array "
+                    "(write contains(['A', 'B'], eventName))"
+                ),
+            ),
+        ),
+        (
+            "contains(eventName, resources[*].x)",
+            (
+                "argument-type@20",
+                "contains() looks in eventName, a text, for another text; here it has an array",
+            ),
+        ),
+        (
+            "contains(lower(errorCode), `5`)",
+            (
+                "argument-type@27",
+                "contains() looks in lower(errorCode), a text, for another text; here it has a number (write '5')",
+            ),
+        ),
+        (
+            "contains('Root', eventTime)",
+            ("argument-type@17", "contains() looks in 'Root', a text, for another text; here it has a number"),
+        ),
+        (
+            "eventName == ['ConsoleLogin']",
+            (
+                "comparison-type@13",
+                (
+                    "eventName is a text and this is an array: the comparison is never true "
+                    "(write contains(['ConsoleLogin'], eventName))"
+                ),
+            ),
+        ),
+        (
+            '`["A"]` != eventName',
+            (
+                "comparison-type@0",
+                'eventName is a text and this is an array: the comparison is always true (write !contains(`["A"]`, eventName))',
+            ),
+        ),
+        (
+            "['a'] != lower(eventName)",
+            (
+                "comparison-type@0",
+                (
+                    "lower(eventName) is a text and this is an array: the comparison is always true "
+                    "(write !contains(['a'], lower(eventName)))"
+                ),
+            ),
+        ),
+        (
+            "resources[*].Key == 'x'",
+            (
+                "comparison-type@0",
+                "'x' is a text and this is an array: the comparison is never true (write contains(resources[*].Key, 'x'))",
+            ),
+        ),
+        (
+            "eventTime == {a: eventName}",
+            ("comparison-type@13", "eventTime is an integer and this is an object: the comparison is never true"),
+        ),
+        (
+            "contains(['RunInstances', 'createuser'], lower(eventName))",
+            ("never-holds@10", "lower() never gives a text with 'RunInstances' in it (write 'runinstances')"),
+        ),
+        (
+            "contains(['1', '2', '3', '4', '5', '6', '7', 'x', 'createuser', '8'], upper(eventName))",
+            ("never-holds@50", "upper() never gives a text with 'createuser' in it (write 'CREATEUSER')"),
+        ),
+        (
+            "starts_with(lower(eventName), 'Create')",
+            ("never-holds@30", "lower() never gives a text with 'Create' in it (write 'create')"),
+        ),
+        (
+            "starts_with('Delete', eventName)",
+            (
+                "swapped-arguments@12",
+                (
+                    "starts_with() looks in its first argument for its second, and the first is the same for every event "
+                    "(write starts_with(eventName, 'Delete'))"
+                ),
+            ),
+        ),
+        (
+            "sensitiveAction == false && eventName == 'X'",
+            ("bare-literal@19", "false without backticks is the field of that name (write `false`)"),
+        ),
+        (
+            "resources[?enabled == True]",
+            ("bare-literal@22", "True without backticks is the field of that name (write `true`)"),
+        ),
+    ],
+)
+def test_what_is_swapped_or_mistyped_is_told_at_its_place(text: str, finding: tuple[str, str]) -> None:
+    assert finding in said(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "requestParameters.false == 'x'",
+        "anything == ['a']",
+        "requestParameters.Names == ['a', 'b']",
+        "resources == ['a']",
+        "resources[*].Key == ['a']",
+        "resources[*].Key | [0] == 'a'",
+        "(resources[*].Key)[0] == 'a'",
+        "resources[].Key == `null`",
+        "contains(requestParameters.Names, `5`)",
+        "contains(requestParameters.Names, ['a'])",
+        "contains(anything, resources)",
+        "contains(eventName, errorCode)",
+        "contains(eventName, `null`)",
+        "contains(['a', 'b-1'], lower(eventName))",
+        "contains(lower(eventName), 'a')",
+        "contains('A', lower(eventName)) || eventName == 'x'",
+        "in_cidr('10.1.2.3', requestParameters.Cidr)",
+        "resources[?contains(eventName, `5`)]",
+    ],
+)
+def test_what_only_looks_swapped_or_mistyped_is_left_alone(text: str) -> None:
+    new = {"argument-type", "comparison-type", "never-holds", "swapped-arguments", "bare-literal"}
+    assert [(code, message) for code, message in said(text) if code.partition("@")[0] in new] == []
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("errorCode != 0", "'0' cannot stand here; a number is `0`, a text '0'"),
+        ("eventTime > -1.5", "'-1' cannot stand here; a number is `-1.5`, a text '-1.5'"),
+        ("5 == errorCode", "'5' cannot stand here; a number is `5`, a text '5'"),
+        ("requestParameters.a[1 2]", "'2' cannot stand here"),
+    ],
+)
+def test_a_number_without_backticks_is_told_how_to_be_written(text: str, said: str) -> None:
+    with pytest.raises(ExpressionFault) as fault:
+        parse(text, lists={})
+
+    assert fault.value.message == said
+
+
+def test_a_kind_may_have_a_field_called_true() -> None:
+    tree = parse("true == 'x'", lists={}).tree
+    assert findings(tree, "true == 'x'", Schema.of([Field("true", "string", "")])) == []
+
+
+def test_a_capital_under_lower_is_an_error_only_where_the_rule_cannot_hold_without_it() -> None:
+    def errors(text: str) -> list[bool]:
+        return [item.error for item in findings(parse(text, lists={}).tree, text, SCHEMA)]
+
+    assert errors("eventName == 'X' && starts_with(lower(eventName), 'Create')") == [True]
+    assert errors("eventName == 'X' || starts_with(lower(eventName), 'Create')") == [False]
 
 
 def test_a_field_that_nobody_documents_and_that_resembles_none_is_only_a_warning() -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import secrets
 import sys
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from engine.event import Fields, Record
 from engine.explanation import ABSENT, NOT_REACHED, Change, Explanation, Part
 from engine.explanation import explain as explained
 from engine.expression import excerpt
-from engine.kinds import Kind, kind
+from engine.kinds import Kind, computed_from, kind
 from engine.rule import Rule
 
 ANSWERS = {
@@ -30,6 +31,8 @@ ANSWERS = {
     "nothing": "does not raise this rule",
     "fault": "breaks this rule: it cannot be decided",
 }
+# One event does not raise a rule with memory.
+COUNTED = {**ANSWERS, "alert": "counts for this rule", "nothing": "does not count for this rule"}
 SHOWN = 100  # characters of a value
 WRITTEN = 160  # characters of a part of the condition
 
@@ -85,37 +88,74 @@ def _fields(rule: Rule, event_file: str, event_id: str | None) -> Fields:
     """The one event in the file, as rules see it. Ends the program with code 2 when there is not exactly one."""
     reader = kind(rule.kind, redaction_key=secrets.token_bytes(32))
     troubles: list[str] = []
-    views = list(_views(reader, _records(event_file, rule.kind, troubles), event_id, troubles))
+    views = list(_views(reader, _records(event_file, reader, troubles), event_id, troubles))
     if len(views) == 1:
         return views[0]
-    for trouble in troubles:
+    for trouble in dict.fromkeys(troubles):
         click.echo(f"tocsin: {trouble}", err=True)
-    wanted = f"the event {event_id}" if event_id else "exactly one"
-    hint = "" if event_id or not views else "; name it with --event-id"
-    click.echo(f"tocsin: {event_file} holds {len(views) or 'no'} such events, {wanted} is needed{hint}", err=True)
+    if views or event_id or not troubles:
+        wanted = f"the event {event_id}" if event_id else "exactly one"
+        hint = "" if event_id or not views else "; name it with --event-id"
+        click.echo(f"tocsin: {event_file} holds {len(views) or 'no'} such events, {wanted} is needed{hint}", err=True)
     sys.exit(2)
 
 
-def _records(event_file: str, wanted: str, troubles: list[str]) -> Iterator[Record]:
-    """The file as one event, if that is what it is; else the records of the rule's kind that `scan` would find."""
-    try:
-        raw = sys.stdin.buffer.read() if event_file == "-" else Path(event_file).read_bytes()
-    except OSError as error:
-        troubles.append(f"{event_file}: {error.strerror or error}")
-        return
-    try:
-        whole = json.loads(raw)
-    except (ValueError, RecursionError):
-        whole = None
-    if event_file == "-" or (isinstance(whole, dict) and not whole.keys() & {"Response", "Events", "Records"}):
-        yield Record(raw, event_file)
-        return
-    from engine.sources import files
+def _records(event_file: str, wanted: Kind, troubles: list[str]) -> Iterator[Record]:
+    """The file as one event, if that is what it is; else the records of the wanted kind that `scan` would find."""
+    from engine.sources import files, forms
 
     def trouble(place: str, message: str) -> None:
         troubles.append(f"{place}: {message}")
 
-    yield from (record for name, record in files.records([event_file], on_problem=trouble) if name == wanted)
+    try:
+        raw = sys.stdin.buffer.read() if event_file == "-" else Path(event_file).read_bytes()
+    except OSError as error:
+        click.echo(f"tocsin: {event_file}: {error.strerror or error}", err=True)
+        sys.exit(2)
+    try:
+        whole = json.loads(raw)
+    except (ValueError, RecursionError):
+        whole = None
+    if isinstance(whole, dict) and not whole.keys() & {"Response", "Events", "Records"}:
+        other = _other_kind(whole, wanted, [name for name, _ in forms.in_json(raw, event_file, 1, trouble)])
+        troubles.clear()  # of a few fields by hand nobody asks what kind they are
+        if other is None:
+            yield Record(raw, event_file)
+        else:
+            troubles.append(f"{event_file} is {_a_kind(other)} event; the rule looks at {wanted.name}")
+        return
+    if event_file == "-":
+        found = forms.in_document(raw, event_file, 1, trouble)
+    else:
+        found = files.records([event_file], on_problem=trouble)
+    others: Counter[str] = Counter()
+    for name, record in found:
+        if name == wanted.name:
+            yield record
+        else:
+            others[name] += 1
+    for name, count in others.items():
+        held = f"{_a_kind(name)} event" if count == 1 else f"{count} {name} events"
+        troubles.append(f"{event_file} holds {held}; the rule looks at {wanted.name}")
+
+
+def _a_kind(name: str) -> str:
+    return f"an {name}" if name[:1] in "aeiou" else f"a {name}"
+
+
+def _other_kind(event: dict[str, Any], wanted: Kind, recognised: list[str]) -> str | None:
+    """The kind of *event* as `scan` recognises it, where that is not the *wanted* one and a field shows it."""
+    other = recognised[0] if recognised else wanted.name
+    if other == wanted.name:
+        return None
+    # What has no mark of another cloud is taken for CloudAudit. A few fields by hand may have none, for they are few.
+    named = event.keys() & {"eventName", "eventID", "userIdentity"}
+    marks = _first_names(kind(other, redaction_key=b"")) - _first_names(wanted)
+    return other if other == "aws.cloudtrail" or not named or event.keys() & (marks | {"CloudAuditEvent"}) else None
+
+
+def _first_names(of: Kind) -> set[str]:
+    return {field.path.partition(".")[0] for field in of.fields}
 
 
 def _views(reader: Kind, records: Iterable[Record], event_id: str | None, troubles: list[str]) -> Iterator[Fields]:
@@ -127,7 +167,9 @@ def _views(reader: Kind, records: Iterable[Record], event_id: str | None, troubl
             continue
         try:
             sample: Any = json.loads(record.raw)
-            if isinstance(sample, dict) and event_id in (None, sample.get("eventID")):
+            if not isinstance(sample, dict):
+                troubles.append(f"{record.place}: not a JSON object")
+            elif event_id in (None, sample.get("eventID")):
                 yield reader.view(sample)
         except (ValueError, RecursionError, DecodeError) as error:
             troubles.append(f"{record.place}: {error}")
@@ -137,7 +179,7 @@ def _lines(explanation: Explanation, fields: Fields) -> Iterator[str]:
     rule = explanation.rule
     named = [fields.get("eventName", "the event"), fields.get("eventID")]
     event = " ".join(plain(str(name)) for name in named if name)
-    yield f"{rule.id}: {event} {ANSWERS[explanation.answer]}"
+    yield f"{rule.id}: {event} {(ANSWERS if rule.memory is None else COUNTED)[explanation.answer]}"
     yield "match"
     yield from _tree(explanation.match, "  ")
     for index, item in enumerate(explanation.unless):
@@ -145,7 +187,7 @@ def _lines(explanation: Explanation, fields: Fields) -> Iterator[str]:
         yield f"unless[{index}] {plain(item.exception.reason)}{expired}"
         yield from _tree(item.tree, "  ")
     yield from _turning(explanation)
-    if rule.memory is not None and explanation.answer == "alert":
+    if rule.memory is not None:
         yield "The rule also looks at other events before it alerts; this is about one event alone."
 
 
@@ -160,6 +202,8 @@ _TURNED = {
 def _turning(explanation: Explanation) -> Iterator[str]:
     """The least changes that turn the answer; each was tried."""
     turned = _TURNED[explanation.answer]
+    if explanation.rule.memory is not None:
+        turned = turned.replace("raise it", "count for it")
     if not explanation.changes:
         yield f"No change of a few single fields was found with which the event {turned}."
         return
@@ -170,6 +214,14 @@ def _turning(explanation: Explanation) -> Iterator[str]:
         yield f"No single-field change was found with which the event {turned}; {size} fields together do it:"
     for changes in explanation.changes:
         yield "  " + " and ".join(_change(change) for change in changes)
+    told = dict.fromkeys(change.field for changes in explanation.changes for change in changes)
+    for field in told:
+        if sources := computed_from(explanation.rule.kind, field):
+            yield f"{field} is computed from {_and(sources)}."
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _change(change: Change) -> str:
@@ -213,22 +265,30 @@ def _as_object(explanation: Explanation) -> dict[str, Any]:
     return {
         "rule_id": explanation.rule.id,
         "answer": explanation.answer,
+        "memory": explanation.rule.memory is not None,
         "match": _part(explanation.match),
         "unless": [
             {"reason": item.exception.reason, "expired": item.expired, "match": _part(item.tree)}
             for item in explanation.unless
         ],
-        "least_changes": [[_change_object(change) for change in changes] for changes in explanation.changes],
+        "least_changes": [
+            [_change_object(change, explanation.rule.kind) for change in changes] for changes in explanation.changes
+        ],
     }
 
 
-def _change_object(change: Change) -> dict[str, Any]:
-    """A change for programs: `is` and `must_be` are left out where the field is, or must be, absent."""
+def _change_object(change: Change, kind_name: str) -> dict[str, Any]:
+    """
+    A change for programs: `is` and `must_be` are left out where the field is, or must be, absent, and `computed_from`
+    where no other fields make it.
+    """
     told: dict[str, Any] = {"field": change.field}
     if change.value is not ABSENT:
         told["is"] = change.value
     if change.wanted is not ABSENT:
         told["must_be"] = change.wanted
+    if sources := computed_from(kind_name, change.field):
+        told["computed_from"] = list(sources)
     return told
 
 

@@ -116,14 +116,21 @@ def _shown(node: Node) -> Iterator[Node]:
         if child["type"] == node["type"] and node["type"] in CHAINS:
             yield from _shown(child)
         elif child["type"] == "expref":
-            yield from (inner for inner in children(child) if inner["type"] not in _LEAVES)
+            yield from (inner for inner in children(child) if inner["type"] not in _LEAVES and not _is_literal(inner))
         elif child["type"] == "field":
             if node["type"] not in {"subexpression", "index_expression", "pipe"}:
                 yield child
         elif "start" not in child:
             yield from _shown(child)  # what stands between two brackets has no text of its own
-        elif child["type"] not in _LEAVES:
+        elif child["type"] not in _LEAVES and not _is_literal(child):
             yield child
+
+
+def _is_literal(node: Node) -> bool:
+    """Whether *node* says the same of every event: a literal, or a list of such."""
+    if node["type"] == "multi_select_list":
+        return all(map(_is_literal, children(node)))
+    return bool(node["type"] == "literal")
 
 
 def _break_above(shape: Shape, broken: dict[int, str]) -> bool:

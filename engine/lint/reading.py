@@ -4,15 +4,16 @@ What is doubtful about the parts of an expression, each read against the path th
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from engine.expression import Node, children, excerpt, item_start, part, walk
-from engine.functions import TYPES_MAP, wanted
+from engine.functions import TYPES_MAP, parsed_address, wanted
 from engine.kinds import Field
-from engine.lint.proof import literal_side
+from engine.lint.proof import literal_side, texts_of
 from engine.lint.schema import Schema
 from engine.lint.terms import path_of, type_of, types
 from engine.strict_yaml import nearest
@@ -30,16 +31,28 @@ class Finding:
 
 
 _ROOT: Final = ""
+_JSON_NAMES: Final = frozenset({"true", "false", "null"})
+_LISTS: Final = frozenset({"multi_select_list", "projection", "filter_projection", "value_projection"})
+_ONE_CASE: Final[dict[str, Callable[[str], str]]] = {"lower": str.lower, "upper": str.upper}
 Where = str | None  # a path in the event ("" is all of it), or None: not known what is looked at
 
 
 def findings(tree: Node, text: str, schema: Schema) -> list[Finding]:
     """What is doubtful about an expression that is read against a whole event."""
     found: list[Finding] = []
-    _Reader(text, schema, found).read(tree, _ROOT, 0)
+    reader = _Reader(text, schema, found)
+    reader.needed = frozenset(map(id, _conjuncts(tree)))
+    reader.read(tree, _ROOT, 0)
     if "`" in text:
         found += _old_literals(tree, text)
     return sorted(set(found), key=lambda finding: finding.offset)
+
+
+def _conjuncts(tree: Node) -> Iterator[Node]:
+    yield tree
+    if tree["type"] == "and_expression":
+        for child in children(tree):
+            yield from _conjuncts(child)
 
 
 def _old_literals(tree: Node, text: str) -> Iterator[Finding]:
@@ -57,18 +70,20 @@ class _Reader:
         self.text = text
         self.schema = schema
         self.found = found
+        self.needed: frozenset[int] = frozenset()  # parts without which the whole is not true, by `id`
 
     def read(self, node: Node, at: Where, offset: int) -> Where:
         """Read *node* against the value at path *at*; gives the path of its value, if that is known."""
         offset = node.get("start", offset)
         kind = node["type"]
         if kind == "field":
-            return self._field(node, at, offset)
+            return None if self._bare_literal(node, at, offset) else self._field(node, at, offset)
         if kind in {"subexpression", "index_expression", "pipe"}:
             if kind == "subexpression":
                 self._negated_parent(node, offset)
-            for child in node["children"]:
-                at = self.read(child, at, offset)
+            for index, child in enumerate(node["children"]):
+                member = index > 0 and kind == "subexpression" and child["type"] == "field"
+                at = self._field(child, at, child.get("start", offset)) if member else self.read(child, at, offset)
             return at
         if kind in {"current", "identity"}:
             return at
@@ -90,6 +105,18 @@ class _Reader:
         for child in children(node):
             self.read(child, None if kind == "expref" else at, offset)
         return None
+
+    def _bare_literal(self, node: Node, at: Where, offset: int) -> bool:
+        """`norm.mfa == false` compares with the field "false", which is null."""
+        name: str = node["value"]
+        if name.lower() not in _JSON_NAMES or node.get("quoted"):
+            return False
+        if at is not None and self.schema.knows(f"{at}.{name}" if at else name):
+            return False
+        self._note(
+            offset, "bare-literal", f"{name} without backticks is the field of that name", f"write `{name.lower()}`"
+        )
+        return True
 
     def _field(self, node: Node, at: Where, offset: int) -> Where:
         if at is None:
@@ -122,11 +149,12 @@ class _Reader:
         left, right = node["children"]
         self._negated_side(node, offset)
         paths = [self._operand(child, at, offset) for child in (left, right)]
-        for path, literal in ((paths[0], right), (paths[1], left)):
+        for path, other, literal in ((paths[0], left, right), (paths[1], right, left)):
             if path is not None and literal["type"] == "literal" and path in self.schema.fields:
-                self._compare(self.schema.fields[path], literal, node["value"], literal.get("start", offset))
+                self._compare(self.schema.fields[path], other, literal, node["value"], literal.get("start", offset))
         if at == _ROOT:
             self._compare_results(node, offset)
+        self._compare_with_list(node, at, paths, offset)
         if node["value"] == "eq" and None not in paths and not any(self.schema.knows(str(path)) for path in paths):
             both = " and ".join(str(path) for path in paths)
             message = f"{both} are absent from every event of this kind, and null equals null: true on every event"
@@ -150,6 +178,55 @@ class _Reader:
         hint = f"write '{str(value).lower()}'" if wants == "string" and given in {"number", "boolean"} else None
         literal = node["children"][0] if node["children"][0]["type"] == "literal" else node["children"][1]
         self._note(literal.get("start", offset), "comparison-type", message, hint)
+
+    def _compare_with_list(self, node: Node, at: Where, paths: list[Where], offset: int) -> None:
+        """A text, a number or a flag against a list that is written out: `eventName == ['ConsoleLogin']`."""
+        sides: list[Node] = node["children"]
+        for index, (one, other) in enumerate((sides, sides[::-1])):
+            if one["type"] not in _LISTS and one["type"] != "multi_select_dict":
+                continue
+            given, wants = self._kind(one, None, at), self._kind(other, paths[1 - index], at)
+            if wants is None or given == wants or wants not in _SCALARS:
+                continue
+            field = self.schema.fields.get(paths[1 - index] or "")
+            shown = part(other, self.text)
+            verdict = "always true" if node["value"] == "ne" else "never true"
+            message = f"{shown} is {_a(field.type if field else wants)} and this is {_a(str(given))}: "
+            self._note(
+                one.get("start", offset),
+                "comparison-type",
+                f"{message}the comparison is {verdict}",
+                self._membership(one, other, node["value"]),
+                error=field is None or field.path in self.schema.certain,
+            )
+
+    def _membership(self, items: Node, item: Node, operator: str) -> str | None:
+        """What was meant where something is compared with a list."""
+        written = items["type"] in {"multi_select_list", "literal"}  # else it is a part of the event
+        if (
+            operator not in {"eq", "ne"}
+            or items["type"] == "multi_select_dict"
+            or written == (item["type"] == "literal")
+        ):
+            return None
+        negation = "!" if operator == "ne" else ""
+        return f"write {negation}contains({part(items, self.text)}, {part(item, self.text)})"
+
+    def _kind(self, node: Node, path: Where, at: Where) -> str | None:
+        """The JSON type of *node*, which is read against *at* and is the field at *path*, where it can be but one."""
+        if node["type"] == "literal":
+            return _PLAIN.get(type_of(node["value"]), type_of(node["value"]))
+        if node["type"] in _LISTS:
+            return "array"
+        if node["type"] == "multi_select_dict":
+            return "object"
+        if path:
+            field = self.schema.fields.get(path)
+            return None if field is None or field.type == "any" else _PLAIN.get(field.type, field.type)
+        if node["type"] == "function_expression" or (at == _ROOT and node["type"] in {"comparator", "not_expression"}):
+            gives = {_PLAIN.get(kind, kind) for kind in types(node, self.schema)} - {"null"}
+            return min(gives) if len(gives) == 1 else None
+        return None
 
     def _negated_side(self, node: Node, offset: int) -> None:
         """`!a == 'x'` negates a, not the comparison."""
@@ -186,7 +263,7 @@ class _Reader:
             return name.replace("_", "a").isalnum()
         return not (self.schema.open(at) or self.schema.knows(f"{at}.{name}" if at else name))
 
-    def _compare(self, field: Field, literal: Node, operator: str, offset: int) -> None:
+    def _compare(self, field: Field, other: Node, literal: Node, operator: str, offset: int) -> None:
         value = literal["value"]
         given = TYPES_MAP.get(type(value).__name__, "unknown")
         wants = {"integer": "number"}.get(field.type, field.type)
@@ -202,6 +279,8 @@ class _Reader:
             hint = "write `true`" if str(value).lower() in {"true", "1"} else "write `false`"
         elif wants == "number" and isinstance(value, str) and value.lstrip("-").isdigit():
             hint = f"write `{value}`"
+        elif given == "array" and wants in _SCALARS:
+            hint = self._membership(literal, other, operator)
         message = f"{field.path} is {_a(field.type)} and this is {_a(given)}: the comparison {word}"
         self._note(offset, "comparison-type", message, hint, error=field.path in self.schema.certain)
 
@@ -212,10 +291,12 @@ class _Reader:
             self._note(offset, "unknown-value", f"{field.path} is never '{value}'", hint)
 
     def _call(self, node: Node, at: Where, offset: int) -> None:
-        types = wanted(node["value"], len(node["children"]))
-        for index, (child, allowed) in enumerate(zip(node["children"], types, strict=False)):
+        paths: list[Where] = []
+        allowed_types = wanted(node["value"], len(node["children"]))
+        for index, (child, allowed) in enumerate(zip(node["children"], allowed_types, strict=False)):
             where = child.get("start", offset)
             path = self._operand(child, at, offset)
+            paths.append(path)
             if index == 0:
                 self._part_of_text(node, path, offset)
             elif node["value"] == "contains":
@@ -227,6 +308,70 @@ class _Reader:
                 kind = {"integer": "number"}.get(self.schema.fields[path].type, self.schema.fields[path].type)
                 if kind != "any":
                     self._argument(node["value"], index, f"{path}, {_a(kind)}", kind, allowed, where)
+        self._swapped(node, offset)
+        self._one_case(node, offset)
+        if node["value"] == "contains" and len(paths) == 2:
+            self._text_with_another_type(node, paths, at, offset)
+
+    def _swapped(self, node: Node, offset: int) -> None:
+        """A literal where the event should be asked, and the event where the literal should stand."""
+        name, arguments = node["value"], node["children"]
+        if len(arguments) != 2 or arguments[0]["type"] != "literal" or not isinstance(arguments[0]["value"], str):
+            return
+        first, second = arguments
+        where = first.get("start", offset)
+        hint = None if second["type"] == "literal" else f"write {name}({part(second, self.text)}, "
+        hint = f"{hint}{part(first, self.text)})" if hint else None
+        if name == "in_cidr" and parsed_address(first["value"]) is None:
+            message = (
+                f"in_cidr() wants an address as argument 1, and '{excerpt(first['value'], 40)}' is none: never true"
+            )
+            self._note(where, "argument-type", message, hint)
+        elif name in {"starts_with", "ends_with", "matches", "glob"} and hint:
+            message = f"{name}() looks in its first argument for its second, and the first is the same for every event"
+            self._note(where, "swapped-arguments", message, hint, error=False)
+
+    def _text_with_another_type(self, node: Node, paths: list[Where], at: Where, offset: int) -> None:
+        """contains(eventName, ['A', 'B']): a text holds nothing but texts."""
+        text, item = node["children"]
+        given = self._kind(item, paths[1], at)
+        if self._kind(text, paths[0], at) != "string" or given in {None, "null", "string"}:
+            return
+        shown = part(text, self.text)
+        hint = None
+        if item["type"] == "multi_select_list" or (item["type"] == "literal" and given == "array"):
+            hint = f"write contains({part(item, self.text)}, {shown})"
+        elif item["type"] == "literal" and given in {"number", "boolean"}:
+            hint = f"write '{json.dumps(item['value'])}'"
+        message = f"contains() looks in {shown}, a text, for another text; here it has {_a(str(given))}"
+        self._note(item.get("start", offset), "argument-type", message, hint)
+
+    def _one_case(self, node: Node, offset: int) -> None:
+        """Texts with capitals, looked for in lower(), and the other way round."""
+        name, arguments = node["value"], node["children"]
+        if name not in {"contains", "starts_with", "ends_with"} or len(arguments) != 2:
+            return
+        for cased, literals in (arguments, arguments[::-1]):
+            if cased["type"] != "function_expression" or cased["value"] not in _ONE_CASE:
+                continue
+            change = _ONE_CASE[cased["value"]]
+            values = texts_of(literals) if name == "contains" and cased is arguments[1] else None
+            if values is None:
+                one = literals["value"] if literals["type"] == "literal" and cased is arguments[0] else None
+                values = [one] if isinstance(one, str) else []
+            wrong = [index for index, value in enumerate(values) if change(value) != value]
+            # Where none of a list can be, that the whole is never true is proven elsewhere.
+            if cased is arguments[1] and len(wrong) == len(values):
+                continue
+            for index in wrong:
+                start = item_start(literals, index) if cased is arguments[1] else literals.get("start")
+                self._note(
+                    offset if start is None else start,
+                    "never-holds",
+                    f"{cased['value']}() never gives a text with '{excerpt(values[index], 60)}' in it",
+                    f"write '{change(values[index])}'",
+                    error=cased is arguments[0] and id(node) in self.needed,
+                )
 
     def _argument(self, name: str, index: int, shown: str, given: str, allowed: list[str], offset: int) -> None:
         plain = {kind.split("-")[0] for kind in allowed}
@@ -295,6 +440,8 @@ class _Reader:
         self.found.append(Finding(offset, code, message, suggestion, error))
 
 
+_PLAIN: Final = {"integer": "number", "true": "boolean", "false": "boolean"}
+_SCALARS: Final = frozenset({"string", "number", "boolean"})
 _WORDS: Final = {"string": "a text", "boolean": "a flag", "null": "null", "any": "any value"}
 
 

@@ -159,6 +159,7 @@ match
   └─   norm.outcome == 'ok'  → (not reached)
 The event would raise it if one field were something else:
   norm.actor_type would have to be 'root' (is 'user')
+norm.actor_type is computed from eventPlatform, userIdentity.type, userIdentity.principalId, userIdentity.accountId and userIdentity.userName.
 """)
 
 
@@ -230,8 +231,131 @@ def test_the_least_change_for_programs() -> None:
     event: dict[str, object] = {"eventName": "ConsoleLogin", "userIdentity": {"type": "Root"}, "errorCode": "4102"}
 
     assert json.loads(explained(event, "--format", "json"))["least_changes"] == [
-        [{"field": "norm.outcome", "is": "denied", "must_be": "ok"}]
+        [
+            {
+                "field": "norm.outcome",
+                "is": "denied",
+                "must_be": "ok",
+                "computed_from": ["errorCode", "apiErrorCode"],
+            }
+        ]
     ]
+
+
+BURST = """\
+id: mine.burst
+title: t
+severity: high
+description: d
+kind: tencent.cloudaudit
+match: eventName == 'ConsoleLogin' && norm.outcome == 'denied'
+count: {at_least: 3, within: 5m}
+"""
+
+
+def burst(event: dict[str, object], *arguments: str) -> str:
+    Path("burst.yaml").write_text(BURST)
+    Path("event.json").write_text(json.dumps(event))
+    return ran(explain, "mine.burst", "event.json", "--rules", "burst.yaml", *arguments).stdout
+
+
+def test_one_event_counts_for_a_rule_with_memory_and_does_not_raise_it() -> None:
+    assert burst({"eventName": "ConsoleLogin"}) == snapshot("""\
+mine.burst: ConsoleLogin does not count for this rule
+match
+  * eventName == 'ConsoleLogin' && norm.outcome == 'denied'  → false
+  ├─   eventName == 'ConsoleLogin'  → true
+  │  └─   eventName  → "ConsoleLogin"
+  └─ * norm.outcome == 'denied'  → false
+     └─ * norm.outcome  → "ok"
+The event would count for it if one field were something else:
+  norm.outcome would have to be 'denied' (is 'ok')
+norm.outcome is computed from errorCode and apiErrorCode.
+The rule also looks at other events before it alerts; this is about one event alone.
+""")
+    assert burst({"eventName": "ConsoleLogin", "errorCode": "1"}) == snapshot("""\
+mine.burst: ConsoleLogin counts for this rule
+match
+  * eventName == 'ConsoleLogin' && norm.outcome == 'denied'  → true
+  ├─ * eventName == 'ConsoleLogin'  → true
+  │  └─ * eventName  → "ConsoleLogin"
+  └─ * norm.outcome == 'denied'  → true
+     └─ * norm.outcome  → "denied"
+The event would not count for it if one field were something else:
+  eventName would have to be 'other' (is 'ConsoleLogin')
+  norm.outcome would have to be 'ok' (is 'denied')
+norm.outcome is computed from errorCode and apiErrorCode.
+The rule also looks at other events before it alerts; this is about one event alone.
+""")
+
+
+def test_an_explanation_as_json_says_whether_the_rule_has_memory() -> None:
+    assert json.loads(burst({"eventName": "Other"}, "--format", "json"))["memory"] is True
+    assert json.loads(explained({"eventName": "Other"}, "--format", "json"))["memory"] is False
+
+
+TENCENT = {"EventName": "ConsoleLogin", "EventId": "e", "EventTime": "1742884755", "CloudAuditEvent": "{}"}
+AWS = {"eventName": "ConsoleLogin", "eventID": "e", "eventTime": "2025-01-01T00:00:00Z", "awsRegion": "eu-west-1"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "said"),
+    [
+        ("aws.cloudtrail", json.dumps(TENCENT), "is a tencent.cloudaudit event; the rule looks at aws.cloudtrail"),
+        (
+            "aws.cloudtrail",
+            json.dumps({"eventName": "ConsoleLogin", "eventRegion": "ap-guangzhou"}),
+            "is a tencent.cloudaudit event; the rule looks at aws.cloudtrail",
+        ),
+        (
+            "aws.cloudtrail",
+            f"{json.dumps(TENCENT)}\n{json.dumps(TENCENT)}\n",
+            "holds 2 tencent.cloudaudit events; the rule looks at aws.cloudtrail",
+        ),
+        ("tencent.cloudaudit", json.dumps(AWS), "is an aws.cloudtrail event; the rule looks at tencent.cloudaudit"),
+        (
+            "tencent.cloudaudit",
+            json.dumps({"Records": [AWS]}),
+            "holds an aws.cloudtrail event; the rule looks at tencent.cloudaudit",
+        ),
+    ],
+)
+@pytest.mark.parametrize("file", ["event.json", "-"])
+def test_an_event_of_another_cloud_is_not_read_as_one_of_the_rules(kind: str, text: str, said: str, file: str) -> None:
+    Path("other.yaml").write_text(BURST.replace("tencent.cloudaudit", kind))
+    Path("event.json").write_text(text)
+
+    result = ran(explain, "mine.burst", file, "--rules", "other.yaml", stdin=text)
+
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"tocsin: {file} {said}\n")
+
+
+@pytest.mark.parametrize("kind", ["aws.cloudtrail", "tencent.cloudaudit"])
+def test_a_few_fields_by_hand_are_an_event_of_any_kind(kind: str) -> None:
+    Path("other.yaml").write_text(BURST.replace("tencent.cloudaudit", kind))
+    event = json.dumps({"eventName": "ConsoleLogin", "userIdentity": {"type": "Root"}})
+
+    result = ran(explain, "mine.burst", "-", "--rules", "other.yaml", stdin=event)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (None, "event.json: No such file or directory"),
+        ("[1, 2]", "event.json:1: not a JSON object"),
+        ("42", "event.json:1: not a JSON object"),
+        ("", "event.json holds no such events, exactly one is needed"),
+    ],
+)
+def test_what_is_no_event_is_told_in_one_line(text: str | None, said: str) -> None:
+    if text is not None:
+        Path("event.json").write_text(text)
+
+    result = ran(explain, "mine.root.login", "event.json", "--rules", "login.yaml")
+
+    assert (result.exit_code, result.stderr) == (2, f"tocsin: {said}\n")
 
 
 def test_an_event_of_an_api_answer_is_explained() -> None:
