@@ -93,6 +93,7 @@ def assembled(loaded: Loaded, *, dry_run: bool = False, reload: Callable[[], Loa
             upkeep=Upkeep(settings.retention.seen, settings.retention.history),
             metrics=metrics,
             care=_care(loaded, dry_run=dry_run),
+            dry_run=dry_run,
             stall_mark=Path(path + ".stalled") if path and not dry_run else None,
             damage_mark=damage_mark(path) if path and not dry_run else None,
             replaced=replaced,

@@ -45,7 +45,7 @@ from engine.pipeline import Policy, Tally, poll
 from engine.route import Mute
 from engine.sending import attempt, deliver, delivery_id, escalate
 from engine.sources import Source
-from engine.store import OPEN_STATES, Store
+from engine.store import OPEN_STATES, DeliveryState, Store
 from engine.vigil import SourceHealth, Vigil
 from engine.wallclock import LONG, ClockGuard, back_from_the_future, shifted
 
@@ -106,6 +106,7 @@ class Parts:
     upkeep: Upkeep
     metrics: Metrics = field(default_factory=Metrics)
     care: Care = Care()
+    dry_run: bool = False  # destinations only print: nothing is sent, and the log must not say so
     stall_mark: Path | None = None  # written when the process ends because it stood still, told at the next start
     damage_mark: Path | None = None  # written when the store turns out damaged, which the next start then replaces
     replaced: str = ""  # where the damaged store of the last start was put aside
@@ -181,16 +182,17 @@ class Service:
 
         Each delivery that is due gets one attempt, those of one destination *beside* those of the others, and none
         begins later than ONCE_SECONDS after the first: what is left stays queued for the next run, and it is said.
+        What sending itself brings up (a destination refuses, a critical alert goes on to the next one) gets its attempt
+        as well, at those destinations where nothing is left to be tried again; what that brings up waits.
         """
         self._take_up()
         self._say_what_was()
         failed = [worker for worker in self.workers if not worker.look()]
         self._look_after()
-        due_by, until = self.parts.clock(), self.parts.monotonic() + ONCE_SECONDS
-        with ThreadPoolExecutor(max(1, len(self.senders)) if beside else 1, thread_name_prefix="once") as threads:
-            rounds = [threads.submit(sender.send_what_is_due, due_by, until) for sender in self.senders]
-        for round_ in rounds:
-            round_.result()  # raises what it ended with
+        until = self.parts.monotonic() + ONCE_SECONDS
+        willing = self._send_round(self.senders, until, beside=beside)
+        self._escalate(self.parts.clock())
+        self._send_round(willing, until, beside=beside)
         for destination, number in self.parts.store.waiting().items():
             self.log.warning("still queued, for the next run", destination=destination, deliveries=number)
         return SourceError.exit_code if failed else 0
@@ -338,14 +340,28 @@ class Service:
         if self.parts.replaced:
             self.vigil.say("store_replaced", "of this service", f"the damaged one is kept as {self.parts.replaced}")
 
+    def _send_round(self, senders: Sequence[Sender], until: float, *, beside: bool) -> list[Sender]:
+        """One attempt at each delivery that is due now; those of *senders* that left none to be tried again."""
+        due_by = self.parts.clock()
+        with ThreadPoolExecutor(max(1, len(senders)) if beside else 1, thread_name_prefix="once") as threads:
+            rounds = [threads.submit(sender.send_what_is_due, due_by, until) for sender in senders]
+        # A round's result raises what it ended with.
+        return [sender for sender, round_ in zip(senders, rounds, strict=True) if round_.result()]
+
+    def _escalate(self, now: float) -> bool:
+        """Critical alerts that did not arrive go on to the next destination; whether any did. Raises StoreError."""
+        parts = self.parts
+        gone_on = escalate(parts.store, parts.policy.routes, now, patience=parts.care.escalate_after)
+        for failed, name in gone_on:
+            parts.metrics.escalations.labels(name).inc()
+            self.log.warning("escalated", delivery=failed.id, state=failed.state, to=name, reason=failed.reason)
+        return bool(gone_on)
+
     def _look_after(self) -> None:
         """Escalate what does not arrive, fly the canary, look at what may be wrong. Raises StoreError."""
         parts, care = self.parts, self.parts.care
         now = parts.clock()
-        gone_on = escalate(parts.store, parts.policy.routes, now, patience=care.escalate_after)
-        for failed, name in gone_on:
-            parts.metrics.escalations.labels(name).inc()
-            self.log.warning("escalated", delivery=failed.id, state=failed.state, to=name, reason=failed.reason)
+        gone_on = self._escalate(now)
         flown = care.canary is not None and care.canary.due(parts.store, now)
         if care.canary is not None:
             if flown and parts.store.hold_source("tocsin-canary", now, HOLD_SECONDS):  # one of several workers
@@ -663,19 +679,29 @@ class Sender(threading.Thread):
         """The pause that the destination wants between two messages."""
         self.service.stopping.wait(self.notifier.pace.total_seconds())
 
-    def send_what_is_due(self, due_by: float, until: float) -> None:
-        """One attempt at each delivery that was due at *due_by*, none begun after *until* (monotonic)."""
-        while not self.service.stopping.is_set() and self.service.parts.monotonic() < until and self.send_one(due_by):
-            self.rest()
+    def send_what_is_due(self, due_by: float, until: float) -> bool:
+        """
+        One attempt at each delivery that was due at *due_by*, none begun after *until* (monotonic).
 
-    def send_one(self, due_by: float | None = None) -> bool:
-        """One attempt; False when nothing is due, or was at *due_by*."""
+        Whether none of them is to be tried again.
+        """
+        over = True
+        while not self.service.stopping.is_set() and self.service.parts.monotonic() < until:
+            state = self.send_one(due_by)
+            if state is None:
+                break
+            over = over and state not in OPEN_STATES
+            self.rest()
+        return over
+
+    def send_one(self, due_by: float | None = None) -> DeliveryState | None:
+        """One attempt, and the state that it left; None when nothing is due, or was at *due_by*."""
         parts = self.service.parts
         done = deliver(
             self.notifier, self.destination, parts.store, clock=parts.clock, chance=random.random, due_by=due_by
         )
         if done is None:
-            return False
+            return None
         delivery, outcome, state = done
         parts.metrics.deliveries.labels(self.destination, state).inc()
         reason = outcome.reason if not hasattr(outcome, "receipt") else ""
@@ -686,6 +712,19 @@ class Sender(threading.Thread):
             self.service.vigil.hold("destination_refuses", self.destination, reason)
         elif state == "delivered":
             self.service.vigil.clear("destination_refuses", self.destination)
+        if parts.dry_run:
+            self._say_would_be_sent(delivery)
+        else:
+            self._say_what_became(delivery, state, reason)
+        parts.on_delivery(delivery.id, self.destination, state)
+        return state
+
+    def _say_would_be_sent(self, delivery: Delivery) -> None:
+        self.service.log.info(
+            "would be sent", delivery=delivery.id, destination=self.destination, rule=delivery.alert.rule_id
+        )
+
+    def _say_what_became(self, delivery: Delivery, state: DeliveryState, reason: str) -> None:
         say = self.service.log.info if state == "delivered" else self.service.log.warning
         say(
             "sent" if state == "delivered" else "not sent",
@@ -697,8 +736,6 @@ class Sender(threading.Thread):
             reason=reason,
             again=state in OPEN_STATES,
         )
-        parts.on_delivery(delivery.id, self.destination, state)
-        return True
 
     def _send_direct(self) -> None:
         while True:

@@ -33,7 +33,7 @@ import httpx
 from pydantic import Field, field_validator
 
 from engine.delivery import Finding, Refused, TryLater
-from notifiers.settings import NotifierSettings
+from notifiers.settings import NotifierSettings, Seconds
 
 ANSWER_LIMIT = 64 * 1024
 CONNECT_SECONDS = 5.0  # for one address
@@ -54,7 +54,7 @@ class OutboundSettings(NotifierSettings):
     """Hosts and networks (CIDR) that may be reached although their addresses are not public."""
     ca_file: str | None = None
     """A PEM file of certificate authorities to trust beside the public ones."""
-    timeout: Annotated[float, Field(ge=0.1, le=25)] = 15.0
+    timeout: Annotated[Seconds, Field(ge=0.1, le=25)] = 15.0
     """Seconds for one attempt, all its requests together."""
 
     @field_validator("allow_hosts")

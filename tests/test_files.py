@@ -403,3 +403,12 @@ def test_what_is_no_file_in_a_folder_is_told_and_not_waited_for(tmp_path: Path) 
         (str(tmp_path / "c.jsonl"), "is no regular file"),
     ]
     assert files.size([tmp_path]) == (tmp_path / "a.jsonl").stat().st_size
+
+
+def test_of_an_array_that_is_cut_off_within_a_string_the_reason_is_told_in_whole_words(tmp_path: Path) -> None:
+    path = tmp_path / "cut.json"
+    path.write_text('{"Records": [{"eventName": "A", "eventID": "1", "userIdentity": {}}, {"eventName": "B')
+    told: list[str] = []
+
+    assert len(list(files.records([path], on_problem=lambda _, message: told.append(message)))) == 1
+    assert told == ["skipped up to the next event: not JSON: Unterminated string starting"]

@@ -26,6 +26,7 @@ from engine.errors import (
 from engine.event import Cursor
 from engine.settings import Loaded
 from engine.sources import Source
+from engine.store import Breaker
 from engine.store.address import is_postgres
 
 ENOUGH_BYTES = 500 * 2**20  # of space: a busy account writes some hundred megabytes in the 90 days that are kept
@@ -78,7 +79,8 @@ def examined(config: str | None) -> Iterator[Checked]:
             yield Checked("configuration", found)
         return
     yield from (Checked("configuration", found) for found in _configuration(loaded))
-    yield from (Checked("store", found) for found in _store(loaded.settings.store))
+    broken: dict[str, Breaker] = {}
+    yield from (Checked("store", found) for found in _store(loaded.settings.store, broken))
     for entry in loaded.settings.sources:
         source = plugins.source(entry.type).build(entry.name, loaded.source_settings[entry.name])
         try:
@@ -92,6 +94,22 @@ def examined(config: str | None) -> Iterator[Checked]:
             yield from (Checked(f"destination {notifier.name}", one) for one in looked)
         finally:
             built.close()
+        if (breaker := broken.pop(notifier.name, None)) is not None:
+            advice = next((one.to_do for one in looked if one.fine is False and one.to_do), "")
+            yield Checked(f"destination {notifier.name}", _takes_nothing(breaker, advice))
+    for name, breaker in broken.items():
+        to_do = "it is not configured any more: `tocsin deliveries drop` what waits for it"
+        yield Checked(f"destination {name}", _takes_nothing(breaker, to_do))
+
+
+def _takes_nothing(breaker: Breaker, advice: str) -> Finding:
+    """What the store says of a destination. *advice* is what its own check said to do, "" if that found nothing."""
+    name = breaker.destination
+    if not advice and breaker.refuses:
+        advice = f"correct token, channel or URL, then `tocsin notify {name}` shows whether it takes messages"
+    elif not advice:
+        advice = "is it up, and the network between? It is tried by itself"
+    return Finding(False, f"it takes nothing: {breaker.reason}", advice)
 
 
 def _configuration(loaded: Loaded) -> Iterator[Finding]:
@@ -122,7 +140,8 @@ def _configuration(loaded: Loaded) -> Iterator[Finding]:
         yield Finding(False, "the canary's absence has no second way to be told", "add another destination")
 
 
-def _store(url: str) -> Iterator[Finding]:
+def _store(url: str, broken: dict[str, Breaker]) -> Iterator[Finding]:
+    """What is to be said of the store; *broken* takes the destinations that take nothing, by name."""
     from engine.app import open_configured_store, store_path
 
     if url.startswith("sqlite:"):
@@ -160,9 +179,7 @@ def _store(url: str) -> Iterator[Finding]:
             "adds up" if sound else f"is off by {ledger.imbalance}"
         )
         yield Finding(sound, said, "" if sound else "keep the store and the log, and tell the authors")
-        for breaker in store.breakers():
-            to_do = "mend it" if breaker.refuses else "is it up, and the network between? It is tried by itself"
-            yield Finding(False, f"destination {breaker.destination} takes nothing: {breaker.reason}", to_do)
+        broken.update((breaker.destination, breaker) for breaker in store.breakers())
     except StoreError as error:
         yield Finding(False, str(error), _mending(error, on_postgres=is_postgres(url)))
     finally:

@@ -20,7 +20,7 @@ from engine.cli.options import config_option, format_option
 from engine.cli.show import as_json, plain
 from engine.correlate import raise_alert
 from engine.delivery import Delivery
-from engine.errors import DecodeError, StoreError, TocsinError
+from engine.errors import DecodeError, StoreError
 from engine.evaluate import evaluate
 from engine.event import Event, Identity
 from engine.kinds import MODULES, Kind
@@ -53,7 +53,7 @@ def route(event_file: str, rules: tuple[str, ...], kind: str, message: bool, con
     What would happen to the event in FILE: rules that it meets, alert, silences, route and why, and each message.
 
     Nothing is sent, stored or asked. What was told before is not looked at: a story may be quiet at this moment.
-    Exits with 1 when nobody would be told.
+    Exits with 1 when nobody would be told, with 2 when FILE holds no event, with 74 when it cannot be read.
     """
     loaded = load(
         Path(config) if config else config_file(),
@@ -78,7 +78,11 @@ def route(event_file: str, rules: tuple[str, ...], kind: str, message: bool, con
 
 
 def _events(event_file: str, kind_name: str) -> Iterator[tuple[Event, Kind]]:
-    """The events in the file, or the one that a few fields stand for. Raises TocsinError when there is none."""
+    """
+    The events in the file, or the one that a few fields stand for. One without a time is taken to happen now.
+
+    Raises click.BadParameter when there is none, OSError when the file cannot be read.
+    """
     from engine.sources import files
 
     key = secrets.token_bytes(32)
@@ -86,19 +90,16 @@ def _events(event_file: str, kind_name: str) -> Iterator[tuple[Event, Kind]]:
         raise click.BadParameter(f"kinds: {', '.join(MODULES)}", param_hint="--kind")
     troubles: list[str] = []
     found = 0
-    try:
-        raw = sys.stdin.buffer.read() if event_file == "-" else Path(event_file).read_bytes()
-        if event_file != "-":
-            for name, record in files.records([event_file], on_problem=lambda p, m: troubles.append(f"{p}: {m}")):
-                reader = kinds.kind(name, redaction_key=key)
-                decoded = reader.decode(record)
-                if decoded.event is not None:
-                    found += 1
-                    yield decoded.event, reader
-                elif decoded.quarantined is not None:
-                    troubles.append(f"{record.place}: {decoded.quarantined.reason}")
-    except OSError as error:
-        raise TocsinError(f"{event_file}: {error.strerror or error}") from None
+    raw = sys.stdin.buffer.read() if event_file == "-" else Path(event_file).read_bytes()
+    if event_file != "-":
+        for name, record in files.records([event_file], on_problem=lambda p, m: troubles.append(f"{p}: {m}")):
+            reader = kinds.kind(name, redaction_key=key)
+            decoded = reader.decode(record)
+            if decoded.event is not None:
+                found += 1
+                yield _dated(decoded.event), reader
+            elif decoded.quarantined is not None:
+                troubles.append(f"{record.place}: {decoded.quarantined.reason}")
     if found:
         return
     try:
@@ -106,9 +107,16 @@ def _events(event_file: str, kind_name: str) -> Iterator[tuple[Event, Kind]]:
     except (ValueError, RecursionError):
         sample = None
     if not isinstance(sample, dict):
-        raise TocsinError("; ".join(troubles) or f"{event_file} holds no event")
+        raise click.BadParameter("; ".join(troubles) or f"{event_file} holds no event", param_hint="--event")
     reader = kinds.kind(kind_name, redaction_key=key)
     yield _partial(sample, reader), reader
+
+
+def _dated(event: Event) -> Event:
+    """*event*, now if it does not say when."""
+    if not event.time:
+        event.time = int(time.time())
+    return event
 
 
 def _partial(sample: dict[str, Any], reader: Kind) -> Event:
@@ -116,7 +124,7 @@ def _partial(sample: dict[str, Any], reader: Kind) -> Event:
     try:
         fields = reader.view(sample)
     except DecodeError as error:
-        raise TocsinError(f"this is no event: {error}") from None
+        raise click.BadParameter(f"this is no event: {error}", param_hint="--event") from None
     norm = fields.get("norm") or {}
     moment = norm.get("time")
     identity = Identity(reader.name, str(norm.get("account") or ""), str(fields.get("eventID") or "(by hand)"))

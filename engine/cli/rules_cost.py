@@ -53,9 +53,11 @@ def cost(event_paths: tuple[str, ...], paths: tuple[str, ...], form: str) -> Non
     What each rule costs on the events of FILES…, the dearest first.
 
     µs: of its own code, per event of its kind. PRUNED: events that the index kept from it. A rule that is never pruned
-    has no condition on the event's name that must hold.
+    has no condition that the index can test and that must hold, or every event of FILES… met it.
     """
     found = sorted(costs(packs.load(paths), _views(event_paths)), key=lambda one: -one.seconds)
+    if not found:
+        click.echo("0 events of a kind that a rule looks at", err=True)
     if form == "json":
         for one in found:
             as_json(
@@ -68,6 +70,8 @@ def cost(event_paths: tuple[str, ...], paths: tuple[str, ...], form: str) -> Non
                     "pruned": round(one.pruned, 6),
                 }
             )
+        return
+    if not found:
         return
     lines = [(one.rule.id, f"{one.microseconds:.3f}", f"{one.pruned:.2%}", one.asked, one.matched) for one in found]
     rows(("ID", "µS/EVENT", "PRUNED", "ASKED", "MATCHED"), lines)

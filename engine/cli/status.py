@@ -18,10 +18,11 @@ from engine.cli.show import as_json, at, plain, rows
 from engine.errors import ConfigurationError
 from engine.meta import KIND as META
 from engine.settings import Loaded, config_file, load
-from engine.store import OPEN_STATES, Breaker, Ledger, SourceState, Store
+from engine.store import OPEN_STATES, Breaker, Ledger, Queued, SourceState, Store
 
 LATELY = 86400.0  # what happened within a day is wrong now
 JUST = 3600.0
+MANY = 10_000  # deliveries that wait after a failure and are looked at, the newest
 # What the store itself does not show any more: that it was told is all there is.
 ONLY_TOLD = frozenset({"clock_step", "disk_full", "not_tracked", "stalled", "store_replaced"})
 
@@ -83,11 +84,11 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
         silences=len(store.silences(now)),
     )
     names = [entry.name for entry in settings.notifiers]
-    found.destinations = {name: {"waiting": 0, "ended_badly": 0, "reason": ""} for name in names}
+    found.destinations = {name: _untried() for name in names}
     for destination, number in store.waiting().items():
-        found.destinations.setdefault(destination, {"waiting": 0, "ended_badly": 0, "reason": ""})["waiting"] = number
+        found.destinations.setdefault(destination, _untried())["waiting"] = number
     for destination, (number, reason) in store.ended_badly_since(now - LATELY).items():
-        known = found.destinations.setdefault(destination, {"waiting": 0})
+        known = found.destinations.setdefault(destination, _untried())
         known |= {"ended_badly": number, "reason": reason}
         found.wrong.append(f"destination {destination}: {number} dead or refused in a day, the latest: {reason}")
     for breaker in found.breakers:
@@ -95,6 +96,7 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
             f"destination {breaker.destination} takes nothing since {at(breaker.since)}: {breaker.reason};"
             f" {_next_probe(breaker)}"
         )
+    _note_failed_tries(store, found)
     for entry, state in zip(settings.sources, found.sources, strict=True):
         found.wrong += _source_troubles(state, entry.every, settings.meta.source_silent, now)
     if found.oldest is not None and now - found.oldest > max(settings.delivery.escalate_after.total_seconds(), 300.0):
@@ -126,6 +128,34 @@ def look(store: Store, loaded: Loaded, now: float) -> Status:
     except ConfigurationError as error:
         found.wrong.append(f"the rules on disk are broken: {len(error.problems)} problems; see `tocsin check`")
     return found
+
+
+def _note_failed_tries(store: Store, found: Status) -> None:
+    """What waits after an attempt that failed: how many attempts that were, and what the latest of them said."""
+    latest: dict[str, Queued] = {}
+    for waiting in store.deliveries(states=("retry", "ambiguous"), limit=MANY):
+        known = found.destinations.setdefault(waiting.destination, _untried())
+        known["failed_tries"] += waiting.attempts
+        before = latest.get(waiting.destination)
+        if before is None or waiting.updated >= before.updated:
+            latest[waiting.destination] = waiting
+    broken = {one.destination for one in found.breakers}
+    for destination, last in sorted(latest.items()):
+        known = found.destinations[destination]
+        known["latest_failure"] = last.reason
+        if destination not in broken:  # else its own line says it
+            found.wrong.append(f"destination {destination}: {_failed_tries(known)}")
+
+
+def _untried() -> dict[str, Any]:
+    return {"waiting": 0, "ended_badly": 0, "reason": "", "failed_tries": 0, "latest_failure": ""}
+
+
+def _failed_tries(destination: dict[str, Any]) -> str:
+    tries = destination["failed_tries"]
+    return (
+        f"{tries} {'try' if tries == 1 else 'tries'} failed of what waits, the latest: {destination['latest_failure']}"
+    )
 
 
 def _next_probe(breaker: Breaker) -> str:
@@ -165,11 +195,16 @@ def _print(found: Status, now: float) -> None:
         ),
     )
     click.echo()
-    broken = {one.destination: one for one in found.breakers}
+    broken = {one.destination: one.reason for one in found.breakers}
     rows(
         ("DESTINATION", "WAITING", "FAILED IN A DAY", "STATE"),
         (
-            (name, one["waiting"], one.get("ended_badly", 0), broken[name].reason if name in broken else "ok")
+            (
+                name,
+                one["waiting"],
+                one["ended_badly"],
+                broken.get(name) or (_failed_tries(one) if one["failed_tries"] else "ok"),
+            )
             for name, one in found.destinations.items()
         ),
     )

@@ -157,7 +157,10 @@ def _whole_items(text: bytes, name: str, line: int, on_problem: OnProblem, fault
             _, at = read(characters, begin)
         except (json.JSONDecodeError, RecursionError) as error:
             if not damaged:
-                reason = error.msg if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+                # "Unterminated string starting at"
+                reason = (
+                    error.msg.removesuffix(" at") if isinstance(error, json.JSONDecodeError) else "nested too deeply"
+                )
                 on_problem(f"{name}:{line}", f"skipped up to the next event: not JSON: {reason}")
             damaged = told = True
             continue

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from engine.cli import tocsin
 from engine.cloudaudit.answers import Storage
 from engine.cloudaudit.client import CloudAudit
 from engine.cloudaudit.credentials import Credentials, Fixed
-from engine.delivery import Refused
+from engine.delivery import Delivered, Refused, TryLater
 from engine.emulator import Emulator, Settings
 from engine.event import Identity
 from engine.route import Route
@@ -139,6 +141,42 @@ def test_status_says_everything_that_is_wrong_and_exits_with_1(desk: Desk) -> No
     )
 
 
+def test_a_destination_whose_tries_fail_is_not_ok_before_it_counts_as_away(desk: Desk) -> None:
+    now, store = time.time(), desk.store
+    with store.transaction() as tx:
+        tx.polled("prod", now, new_events=3)
+    failing = Destination([TryLater("HTTP 500"), TryLater("HTTP 502")])
+    for number in range(2):
+        queue(store, "terminal", at=now, number=number)
+        deliver(failing, "terminal", store, clock=lambda: now, chance=lambda: 0)
+    queue(store, "other", at=now, number=3)
+    store.close()
+
+    result = desk.tocsin("status")
+
+    assert result.exit_code == 1
+    assert re.findall(r"^(?:terminal|other|WRONG).*", result.output, re.MULTILINE) == snapshot(
+        [
+            "terminal     2        0                2 tries failed of what waits, the latest: HTTP 502",
+            "other        1        0                ok",
+            "WRONG: destination terminal: 2 tries failed of what waits, the latest: HTTP 502",
+        ]
+    )
+
+
+def test_status_forgets_tries_that_failed_once_the_delivery_has_arrived(desk: Desk) -> None:
+    now, store = time.time(), desk.store
+    with store.transaction() as tx:
+        tx.polled("prod", now, new_events=3)
+    queue(store, "terminal", at=now - 60)
+    mended = Destination([TryLater("HTTP 500"), Delivered("ok")])
+    deliver(mended, "terminal", store, clock=lambda: now - 60, chance=lambda: 0)
+    deliver(mended, "terminal", store, clock=lambda: now, chance=lambda: 0)
+    store.close()
+
+    assert desk.tocsin("status").exit_code == 0
+
+
 def test_a_source_that_was_last_read_long_ago_asks_whether_the_service_runs(desk: Desk) -> None:
     store = desk.store
     with store.transaction() as tx:
@@ -253,6 +291,43 @@ def test_an_event_that_nobody_would_hear_of_exits_with_1_and_says_why(desk: Desk
     assert (ordinary.exit_code, silenced.exit_code) == (1, 1)
     assert "meets no rule: nobody is told" in ordinary.output
     assert "silenced by S-1: nobody is told" in silenced.output
+
+
+def test_an_event_without_a_time_is_taken_to_happen_now(desk: Desk) -> None:
+    result = desk.tocsin("route", "--event", desk.event())
+
+    assert "1970" not in result.output
+    assert "event to alert 0 s" in result.output
+
+
+@pytest.mark.parametrize("text", ["[1]", "{oops", ""])
+def test_route_ends_with_2_for_a_file_without_an_event(desk: Desk, text: str) -> None:
+    (desk.folder / "none.json").write_text(text)
+
+    result = desk.tocsin("route", "--event", str(desk.folder / "none.json"))
+
+    assert result.exit_code == 2
+    assert "--event" in result.output
+
+
+def test_route_ends_with_74_for_a_file_that_cannot_be_read(desk: Desk) -> None:
+    result = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "engine.cli",
+            "route",
+            "-c",
+            str(desk.folder / "tocsin.yaml"),
+            "--event",
+            "nowhere.json",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (result.returncode, result.stderr) == (74, "tocsin: nowhere.json: No such file or directory\n")
 
 
 def test_route_leaves_no_trace(desk: Desk) -> None:
@@ -393,3 +468,23 @@ notifiers:
     allow_hosts: [127.0.0.1]
 routes: [{{to: [oncall]}}]
 """
+
+
+def test_what_to_do_about_a_destination_that_takes_nothing_is_said_by_its_own_check(
+    desk: Desk, cloud: Emulator
+) -> None:
+    with FakeSlack() as fake:
+        fake.fail("auth.test", says(ok=False, error="token_revoked"))
+        desk.configure(house(desk, cloud, fake))
+        store = desk.store
+        store.break_destination("oncall", "token_revoked", 0, 60)
+        store.break_destination("gone", "HTTP 410", 0, 60)
+        store.close()
+
+        lines = [json.loads(line) for line in desk.tocsin("doctor", "--format", "json").output.splitlines()]
+
+    own = next(line for line in lines if line["about"] == "destination oncall")
+    broken = {line["about"]: line for line in lines if line["what"].startswith("it takes nothing: ")}
+    assert own["to_do"]
+    assert broken["destination oncall"]["to_do"] == own["to_do"]
+    assert "not configured any more" in broken["destination gone"]["to_do"]

@@ -187,6 +187,14 @@ def test_every_settings_key_is_written_about() -> None:
     assert missing == []
 
 
+def test_every_benchmark_is_named_where_benchmarks_are_started() -> None:
+    from benchmarks.__main__ import BENCHMARKS
+
+    named = re.findall(r"^#   (\w+) +\S", (ROOT / "scripts" / "bench").read_text(), re.MULTILINE)
+
+    assert sorted(named) == sorted(BENCHMARKS)
+
+
 def test_every_link_inside_the_project_leads_somewhere() -> None:
     broken = [
         f"{page.relative_to(ROOT)}: {target}"

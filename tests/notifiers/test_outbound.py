@@ -379,3 +379,17 @@ def test_tls_verifies_the_name_although_the_connection_goes_to_an_address(
 def test_a_ca_file_that_is_none_is_an_error_of_the_settings(tmp_path: Path) -> None:
     with pytest.raises(ValidationError, match="ca_file cannot be read"):
         OutboundSettings(ca_file=str(tmp_path / "missing.pem"))
+
+
+# --- settings
+
+
+@pytest.mark.parametrize(("written", "seconds"), [("3s", 3.0), (3, 3.0), (0.5, 0.5), (7.5, 7.5)])
+def test_a_timeout_is_a_duration_or_a_number_of_seconds(written: object, seconds: float) -> None:
+    assert OutboundSettings.model_validate({"timeout": written}).timeout == seconds
+
+
+@pytest.mark.parametrize("written", ["1m", "0s", "3", "3 s", "soon", "", True, None, 26])
+def test_a_timeout_that_is_no_duration_of_up_to_25_seconds_is_refused(written: object) -> None:
+    with pytest.raises(ValidationError):
+        OutboundSettings.model_validate({"timeout": written})

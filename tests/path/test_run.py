@@ -116,6 +116,8 @@ def test_a_dry_run_says_what_it_would_send_and_leaves_no_trace(run: Run) -> None
 
     assert dry.returncode == 0
     assert "would send A-" in dry.stdout
+    assert "would be sent" in dry.stderr
+    assert "delivered" not in dry.stderr
     assert not (run.folder / "tocsin.db").exists()
 
 

@@ -354,6 +354,38 @@ def test_in_one_round_no_destination_waits_for_another(house: House) -> None:
     assert house.store.waiting() == {}
 
 
+def rules_told(destination: Destination) -> list[str]:
+    return [delivery.alert.rule_id for delivery in destination.sent]
+
+
+def test_that_a_destination_refuses_is_told_by_the_other_in_the_same_round(house: House) -> None:
+    slow = Slow([Refused("invalid_auth", permanent=True)], clock=house.clock)
+    house.service.senders[0].notifier = slow
+    queue(house.store, "oncall", at=house.clock())
+    house.service.once()
+
+    assert rules_told(house.destinations["hook"]) == ["tocsin.meta.destination_refuses"]
+    assert len(slow.sent) == 1
+    assert house.store.waiting() == {"oncall": 1}
+
+
+def test_a_critical_alert_that_is_refused_goes_on_to_the_next_destination_in_the_same_round(house: House) -> None:
+    house.destinations["oncall"].outcomes = [Refused("msg_too_long")]
+    house.cloud.happens(NOW - 60, "e1")
+    house.service.once()
+
+    assert rules_told(house.destinations["hook"]) == ["test.any_login"]
+
+
+def test_when_every_destination_refuses_one_round_ends_all_the_same(house: House) -> None:
+    for name in ("oncall", "hook"):
+        house.destinations[name].outcomes = [Refused("invalid_auth", permanent=True)]
+        queue(house.store, name, at=house.clock(), number=len(name))
+    house.service.once()
+
+    assert [len(house.destinations[name].sent) for name in ("oncall", "hook")] == [1, 1]
+
+
 def test_that_the_last_process_stood_still_is_told_once_at_the_next_start(house: House) -> None:
     mark = house.service.parts.stall_mark
     assert mark is not None
