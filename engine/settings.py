@@ -122,7 +122,7 @@ class CanarySettings(StrictModel):
 
 
 class WebSettings(StrictModel):
-    """Where /healthz, /readyz and /metrics are answered; `off` for nowhere."""
+    """Where /healthz, /readyz and /metrics are answered; `"off"` for nowhere."""
 
     listen: str = Field(default="127.0.0.1:9464", pattern=r"^(off|.+:\d{1,5})$")
 
