@@ -65,26 +65,26 @@ class Arrangement:
         """The rules that *view* may match, or may break, in their order."""
         found: Sequence[int] = ()
         for group in self.groups_of(view):
-            alive = group.full
-            for asked, reading, masks in self.steps(group):
-                if alive & asked:
-                    alive &= masks[reading.at(view) & masks.relevant]
-                    if not alive:
-                        break
+            alive = self._alive(group, view, set())
             if alive:
                 found = _numbers(group.rules, alive, found)
         return found
 
     def readings_of(self, view: View) -> set[Reading]:
         """The readings that `slowly` makes of *view*."""
-        made = set()
+        made: set[Reading] = set()
         for group in self.groups_of(view):
-            alive = group.full
-            for asked, reading, masks in self.steps(group):
-                if alive & asked:
-                    made.add(reading)
-                    alive &= masks[reading.at(view) & masks.relevant]
+            self._alive(group, view, made)
         return made
+
+    def _alive(self, group: Group, view: View, made: set[Reading]) -> int:
+        """The conjunctions of *group* of which no test fails; the readings that it took are added to *made*."""
+        alive = group.full
+        for asked, reading, masks in self.steps(group):
+            if alive & asked:
+                made.add(reading)
+                alive &= masks.going_on(reading.at(view))
+        return alive
 
     def steps(self, group: Group) -> Iterable[tuple[int, Reading, Masks]]:
         """The readings that *group* asks for, each with who asks and who goes on."""
@@ -174,7 +174,7 @@ class Arrangement:
             *("        " + line for line in lines),
             "        for asked, reading, masks in rest:",
             "          if alive & asked:",
-            "            alive &= masks[reading.at(v) & masks.relevant]",
+            "            alive &= masks.going_on(reading.at(v))",
             "            if not alive:",
             "              break",
             "        if alive:",
@@ -246,6 +246,10 @@ class Masks(dict[int, int]):
             # Packed: there are many groups, and most are rarely looked at.
             parts.append((relevant, array("H" if max(numbers) < 2**16 else "L", numbers), {}))
         self._parts = tuple(parts)
+
+    def going_on(self, signature: int) -> int:
+        """The conjunctions that go on where the reading has that *signature*."""
+        return self[signature & self.relevant]
 
     def forget(self) -> None:
         """Let go of everything that came of events."""

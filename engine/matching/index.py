@@ -103,7 +103,7 @@ class _Lessons:
         """Learn from one event; whether that is enough."""
         for group in arrangement.groups_of(view):
             for _, reading, masks in arrangement.steps(group):
-                left_out = (group.full & ~masks[reading.at(view) & masks.relevant]).bit_count() / len(group.rules)
+                left_out = (group.full & ~masks.going_on(reading.at(view))).bit_count() / len(group.rules)
                 self._left_out[reading.parts[0]] += left_out  # type: ignore[assignment]  # counts in parts
         seen = {}
         for source, get in self._sources.items():
