@@ -232,11 +232,7 @@ class LazyView(View):
             plan = kind.plans[path] = kind.plan(path)
         try:
             value = plan(self)
-        except (
-            msgspec.MsgspecError,
-            UnicodeError,
-            RecursionError,
-        ):  # in a part that was skipped: json may read it
+        except UNREADABLE:
             value = walked(self.whole, path.split(SEPARATOR))
         self[path] = value
         return value

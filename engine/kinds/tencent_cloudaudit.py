@@ -21,7 +21,7 @@ from typing import Any, Final
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
-from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, storable, without_bom
+from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
 from engine.kinds.nested import Nested, container
 from engine.kinds.projection import (
     NOT_PROJECTED,
@@ -595,10 +595,7 @@ def _field_of(name: str) -> Callable[[_View], Any]:
             if twin is not None and value in _BLANK:
                 other = _of_outer(view, twin)
                 value = value if other is UNSET else other
-        kind = value.__class__
-        if kind is str:
-            return storable(value) if "\x00" in value else value
-        return stored(view, value) if kind is dict or kind is list else value
+        return stored(view, value)
 
     return field
 

@@ -17,7 +17,7 @@ import msgspec
 
 from engine.errors import DecodeError
 from engine.event import Record
-from engine.kinds.decoder import dumps, loads_leniently
+from engine.kinds.decoder import UNREADABLE, dumps, loads_leniently
 
 TENCENT: Final = "tencent.cloudaudit"
 AWS: Final = "aws.cloudtrail"
@@ -91,7 +91,7 @@ def in_lines(text: bytes, name: str, line: int, on_problem: OnProblem, *, longes
                 continue
             shape = _shape(one)
             alike, kind = shape.CloudAuditEvent is not _NOTHING, _kind(shape)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        except UNREADABLE:
             kind = None
         if kind is None:
             yield from in_json(one, name, number, on_problem)
@@ -200,7 +200,7 @@ def in_json(text: bytes, name: str, line: int, on_problem: OnProblem, level: int
         for item, item_line in _each(array, strict, line):
             try:
                 kind = _kind(_shape(item))
-            except (msgspec.MsgspecError, UnicodeError, RecursionError):
+            except UNREADABLE:
                 kind = None
             if kind is None:
                 yield from in_json(item, name, item_line, on_problem, level + 1)
@@ -226,7 +226,7 @@ def is_array(text: bytes) -> bool:
     """Whether *text* is one whole JSON array, strictly written."""
     try:
         _items(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True
 
@@ -236,7 +236,7 @@ def _is_strict_json(text: bytes) -> bool:
         _items(text) if text[:1] == b"[" else _shape(text)
     except msgspec.ValidationError:
         return True
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+    except UNREADABLE:
         return False
     return True
 
