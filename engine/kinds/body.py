@@ -17,6 +17,8 @@ from typing import Any, Final
 import msgspec
 
 from engine.event import Event
+from engine.kinds.decoder import UNREADABLE
+from engine.kinds.projection import LazyView
 
 # No document says which fields of an event change once it can be read. These are the stages of the pipeline (the first
 # two), and fields whose values come from other services than the one that was called.
@@ -41,11 +43,19 @@ def checksum(event: Event) -> int:
     """A signed integer of 32 bits over what *event* says."""
     text: bytes | str = event.raw
     try:
-        text = _outer(event.raw).CloudAuditEvent or event.raw
+        text = _inner(event) or event.raw
         said = _said(_decode(text))
-    except (msgspec.MsgspecError, UnicodeError, RecursionError, OverflowError):
+    except (*UNREADABLE, OverflowError):
         said = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
     return zlib.crc32(said) - 2**31
+
+
+def _inner(event: Event) -> str | None:
+    """The text of the inner event, where there is one: the kind has mostly taken it out of the record already."""
+    view = event.lazy
+    if isinstance(view, LazyView) and isinstance(view.text, str):
+        return view.text
+    return _outer(event.raw).CloudAuditEvent
 
 
 def _said(body: Any) -> bytes:

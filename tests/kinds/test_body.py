@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine.event import Event, Identity
+from engine.event import Event, Identity, Record
+from engine.kinds import kind
 from engine.kinds.body import ADDED_LATER, IN_THE_SITES_LANGUAGE, checksum
 
 INNER = {
@@ -80,3 +81,13 @@ def test_a_text_that_was_cut_off_says_something_else_than_the_whole_one() -> Non
     text = inner().decode()
     assert said(outer(text[:80])) != said(outer(text))
     assert said(outer(text[:80])) != said(outer(text[:70]))
+
+
+@pytest.mark.parametrize("raw", [inner(), outer(inner().decode(), AccountID=1)])
+def test_it_is_the_same_whether_the_kind_has_taken_the_inner_event_out_or_not(raw: bytes) -> None:
+    raw = raw.replace(b"CAMUser", b"Root").replace(b"userName", b"accountId")
+    event = kind("tencent.cloudaudit", redaction_key=b"k" * 32).decode(Record(raw)).event
+
+    assert event is not None
+    assert event.lazy is not None
+    assert checksum(event) == said(raw)
