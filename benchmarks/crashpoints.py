@@ -34,7 +34,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from benchmarks.kills import ACCOUNT, KEY, KEY_ID, RULE, Receiver
+from benchmarks.kills import ACCOUNT, KEY, KEY_ID, Receiver, configuration
 from engine.emulator import Emulator, Fault, Settings
 from engine.web.health import Server
 
@@ -123,26 +123,7 @@ class Scene:
     def __enter__(self) -> Self:
         self._server.start()
         self.cloud.start()
-        (self.folder / "bucket_deleted.yaml").write_text(RULE, encoding="utf-8")
-        self.config.write_text(
-            f"""\
-store: sqlite://{self.store}
-rules: ["{self.folder / "bucket_deleted.yaml"}"]
-sources:
-  - {{name: bench, type: tencent_cloudaudit, endpoint: "{self.cloud.endpoint}", every: 1s}}
-notifiers:
-  - name: hook
-    type: webhook
-    url: "http://127.0.0.1:{self._server.address[1]}/"
-    secret: {{env: BENCH_HOOK_SECRET}}
-    allow_http: true
-    allow_hosts: [127.0.0.1]
-routes: [{{to: [hook]}}]
-web: {{listen: "127.0.0.1:0"}}
-log: {{level: info, format: json}}
-""",
-            encoding="utf-8",
-        )
+        configuration(self.folder, self.cloud.endpoint, self._server.address[1], listen="127.0.0.1:0", level="info")
         return self
 
     def __exit__(

@@ -91,7 +91,7 @@ def run(folder: Path, *, kills: int = 200, seed: int = 1) -> Result:
     worst = 0
     sent: list[str] = []
     with Emulator(Settings(KEY_ID, KEY, account=ACCOUNT, visibility_delay=0.0, rate=0, seed=seed)) as cloud:
-        config = _configuration(folder, cloud.endpoint, server.address[1])
+        config = configuration(folder, cloud.endpoint, server.address[1])
         for _ in range(kills):
             receiver.repeats_since_kill = 0
             service = _start(config)
@@ -138,7 +138,8 @@ def _add(cloud: Emulator, draw: random.Random) -> list[str]:
     return [event["eventID"] for event in batch]
 
 
-def _configuration(folder: Path, endpoint: str, port: int) -> Path:
+def configuration(folder: Path, endpoint: str, port: int, *, listen: str = "off", level: str = "error") -> Path:
+    """The file of a service that polls *endpoint* and tells a webhook on *port*; its store and rule are in *folder*."""
     (folder / "bucket_deleted.yaml").write_text(RULE, encoding="utf-8")
     path = folder / "tocsin.yaml"
     path.write_text(
@@ -155,8 +156,8 @@ notifiers:
     allow_http: true
     allow_hosts: [127.0.0.1]
 routes: [{{to: [hook]}}]
-web: {{listen: "off"}}
-log: {{level: error, format: json}}
+web: {{listen: "{listen}"}}
+log: {{level: {level}, format: json}}
 """,
         encoding="utf-8",
     )
