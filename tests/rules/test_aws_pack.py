@@ -7,7 +7,7 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -24,6 +24,7 @@ from engine.lint import lint
 from engine.packs.files import builtin_root
 from engine.packs.loader import Examined, examine
 from engine.rule import Rule, RuleSet, Severity
+from tests.rules.shapes import STRANGE, paths, with_value
 
 ROOT = builtin_root()
 EXAMINED: Examined = examine(["builtin:aws"])
@@ -144,41 +145,16 @@ def test_the_first_event_that_raises_a_rule_fills_the_title(rule: Rule) -> None:
 
 # --- robustness --------------------------------------------------------------------------------------------------------
 
-STRANGE: tuple[Any, ...] = (None, 7, -1.5, True, "", "text", "{not json", [], [None, 1, "a", {}], {}, {"a": {"b": [1]}})
-
-
-def _paths(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """The way to every value inside *value*, its own included."""
-    yield path
-    items: Iterator[tuple[str | int, Any]]
-    if isinstance(value, dict):
-        items = iter(value.items())
-    elif isinstance(value, list):
-        items = iter(enumerate(value[:2]))
-    else:
-        return
-    for key, inner in items:
-        yield from _paths(inner, (*path, key))
-
-
-def _changed(sample: Mapping[str, Any], path: tuple[str | int, ...], value: object) -> dict[str, Any]:
-    copy: dict[str, Any] = json.loads(json.dumps(sample))
-    inside: Any = copy
-    for key in path[:-1]:
-        inside = inside[key]
-    inside[path[-1]] = value
-    return copy
-
 
 @each_rule
 def test_no_shape_of_an_event_breaks_a_rule(rule: Rule) -> None:
     rules = _alone(rule)
     broken: list[str] = []
     for sample in _samples(rule, "alert")[:2]:
-        for path in _paths(sample):
+        for path in paths(sample):
             if path:
                 for value in STRANGE:
-                    broken += _evaluated(rules, _changed(sample, path, value))[1]
+                    broken += _evaluated(rules, with_value(sample, path, value))[1]
 
     assert sorted(set(broken)) == []
 
@@ -199,10 +175,10 @@ def test_no_shape_of_a_policy_breaks_a_rule(rule: Rule) -> None:
             document = json.loads(text) if isinstance(text, str) and text.startswith("{") else text
             if not isinstance(document, dict):
                 continue
-            for path in _paths(document):
+            for path in paths(document):
                 for value in STRANGE if path else ():
-                    changed = json.dumps(_changed(document, path, value))
-                    broken += _evaluated(rules, _changed(sample, ("requestParameters", name), changed))[1]
+                    changed = json.dumps(with_value(document, path, value))
+                    broken += _evaluated(rules, with_value(sample, ("requestParameters", name), changed))[1]
 
     assert sorted(set(broken)) == []
 
