@@ -94,8 +94,10 @@ class Token:
 
     What redaction makes of a text depends on its key: kinds that ask one rule set have one key.
 
-    *sources* are Python over the names in Schema.holders; they may raise AttributeError. *determines* says of what they
-    give, as many texts, integers, None or UNSET, whether it tells the value. Whatever else they give tells nothing.
+    *sources* are Python over the names in Schema.holders and Schema.helpers; they may raise AttributeError.
+    *determines* says of what they give, as many texts, integers, None or UNSET, whether it tells the value. Of the class
+    `list`, given by the only source, it says no: the value is a list then, or absent. Whatever else they give tells
+    nothing.
     """
 
     sources: tuple[str, ...]
@@ -118,6 +120,8 @@ class Schema:
     token: Callable[[str], Token | None] = lambda _: None
     holders: Mapping[str, str] = field(default_factory=dict)
     """Names for the source of tokens, each with Python that gets it of a view `v`, or of those before it."""
+    helpers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
+    """Functions that sources call by these names."""
     lean: str = ""
     """The Python among these that gets the struct which every event is decoded to; `v.fuller` gets that of more."""
 

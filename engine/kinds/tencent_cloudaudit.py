@@ -268,6 +268,23 @@ _HIDDEN: Final = frozenset(
     row.path.replace(".", SEPARATOR) for row in ROWS if row.reader in (ACCESS_KEY_ID, SECRET_TEXT)
 )  # what is made of these depends on the redaction key
 _OBJECTS: Final = frozenset(path for path, kind in _ROW_TYPES_BY_PATH.items() if kind == "object")
+
+def _peeked(written: Any, key: str) -> Any:
+    """
+    What stands under *key*, a plain name in quotes, in an object that is *written* as JSON, by a quick look.
+
+    None: nothing. The class `list`: a list or nothing, since what the key stands in may lie deeper. True: who knows.
+    """
+    if written.__class__ is not str or written[:1] not in "{" or "\\" in written:
+        return True
+    place = written.find(key)
+    if place < 0:
+        return None
+    place += len(key)
+    begins = written[place : place + 3].removeprefix(":").removeprefix(" ")
+    return list if begins[:1] == "[" and written.find(key, place) < 0 else True
+
+
 SCHEMA: Final = Schema(
     types={path.replace(".", SEPARATOR): kind for path, kind in {**_ROW_TYPES, **NORM_FIELDS}.items()},
     name_path="eventName",
@@ -283,8 +300,8 @@ SCHEMA: Final = Schema(
     holders={
         "inner": "v.inner",
         "identity": "inner.f_userIdentity",
-        **{f"text_of_{name}": f"inner.f_{name} if inner.f_{name}.__class__ is str else '-'" for name in _OPENED},
     },
+    helpers={"peeked": _peeked},
 )  # fmt: skip
 
 # Error codes of a service that mean "you may not": the common codes of API 3.0 (tencentcloud.com 213/33281) and
@@ -805,9 +822,7 @@ def _token(path: str) -> Token | None:
     path = _NORM_SAME.get(path.removeprefix(_NORM_PREFIX), path) if path.startswith(_NORM_PREFIX) else path
     names = path.split(SEPARATOR)
     if names[0] in _OPENED and len(names) > 1 and _is_plain(names[1]) and plainly_named(names[1:], _ANY_KEY):
-        text = f"text_of_{names[0]}"
-        absent = f"{names[1]!r} not in {text} and {text}[:1] in '{{' and '\\\\' not in {text}"
-        return Token((f"(None if {absent} else True)",), _is_none, (path,))
+        return Token((f"peeked(inner.f_{names[0]}, '\"{names[1]}\"')",), _is_none, (path,))
     if path not in _ROW_TYPES_BY_PATH or path in _HIDDEN:
         return None
     if len(names) == 1 and names[0] not in _OPENED and path not in _OBJECTS:

@@ -8,11 +8,12 @@ reading by reading until none is left; what no remaining conjunction asks about 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from engine.event import View
-from engine.kinds import Schema, Token
+from engine.kinds import Schema
 from engine.kinds.decoder import UNREADABLE
 from engine.matching.signatures import Reading, Signatures
 
@@ -21,6 +22,7 @@ Bits = Sequence[tuple[Signatures, int]]  # the tests of a conjunction
 
 _MAX_NAMES: Final = 4096  # that are remembered
 _MAX_TEXT: Final = 512  # characters of a name that is remembered
+_MAX_LED: Final = 8192  # names, each with what was read together with it
 _MAX_MASKS: Final = 1024  # signatures per group and reading
 _MAX_ALL_MASKS: Final = 50_000
 
@@ -34,13 +36,24 @@ class Conjunctions(NamedTuple):
     rules: Sequence[int]
 
 
+class Step(NamedTuple):
+    """A reading that a group asks for."""
+
+    asked: int  # who asks
+    relevant: int  # about which bits of the signature
+    others: int  # everybody else: who goes on where none of these bits is set
+    masks: Masks
+    read: Callable[[View], int]  # the signature that a view has there
+    place: int  # of the reading
+
+
 class Group(NamedTuple):
     """Conjunctions that are looked at together: their rules, a bit for each, and the readings that they ask for."""
 
     rules: Sequence[int]
     full: int
-    rest: tuple[tuple[int, Reading, Masks], ...]  # of each reading without a source: who asks, and who goes on
-    quick: tuple[Any, ...]  # of each with one, in their order: who asks (0: nobody), about which bits, and who goes on
+    steps: tuple[Step, ...]
+    numbers: Sequence[int]  # of the conjunctions
 
 
 class Arrangement:
@@ -52,11 +65,18 @@ class Arrangement:
         self._known = known
         self._conjunctions = conjunctions
         self._quick = tuple(quick)
-        self._rest = tuple(rest)
-        self._reading_of = {part: reading for reading in (*quick, *rest) for part in reading.parts}
+        self._readings = (*quick, *rest)
+        self._where = {  # of the signatures of a path: the place of their reading, and of their first bit in it
+            part: (place, offset)
+            for place, reading in enumerate(self._readings)
+            for part, offset in reading.offsets.items()
+        }
+        self._lead: Reading | None = None  # the reading that is made together with the event's name
+        self._read: Sequence[Callable[[View], int]] = [reading.at for reading in self._readings]
         self._folded: dict[str, tuple[Group, ...]] = {}
         self._by_name: dict[str, tuple[Group, ...]] = {}
-        self._by_token: dict[str, tuple[Group, ...]] = {}
+        self._by_token: dict[Any, tuple[Group, ...]] = {}  # as `Reading.by_token`, the name's own first
+        self._living: dict[tuple[int, int], Group] = {}  # by the id of a group and who of it goes on after the lead
         self._masks = 0
         unnamed = conjunctions.unnamed
         self._nameless = (self._group(unnamed),) if unnamed else ()
@@ -88,10 +108,7 @@ class Arrangement:
 
     def steps(self, group: Group) -> Iterable[tuple[int, Reading, Masks]]:
         """The readings that *group* asks for, each with who asks and who goes on."""
-        for place, reading in enumerate(self._quick):
-            if group.quick[3 * place]:
-                yield group.quick[3 * place], reading, group.quick[3 * place + 2]
-        yield from group.rest
+        return ((step.asked, self._readings[step.place], step.masks) for step in group.steps)
 
     def groups_of(self, view: View) -> tuple[Group, ...]:
         """The groups whose conjunctions may hold for an event of *view*'s name."""
@@ -100,7 +117,7 @@ class Arrangement:
             return self._nameless
         if name.__class__ is not str:  # the rules' business
             rules = self._conjunctions.rules
-            return (Group(rules, (1 << len(rules)) - 1, (), (0, 0, None) * len(self._quick)),)
+            return (Group(rules, (1 << len(rules)) - 1, (), ()),)
         groups = self._by_name.get(name)
         if groups is None:
             folded = name.casefold()
@@ -110,29 +127,33 @@ class Arrangement:
                 groups = self._nameless if named is None else (self._group(named), *self._nameless)
                 if named is not None:
                     self._folded[folded] = groups
-            _remember(self._by_name, name, groups)
+            if len(name) <= _MAX_TEXT:
+                if len(self._by_name) >= _MAX_NAMES:
+                    self._by_name.clear()
+                self._by_name[name] = groups
         return groups
 
-    def _group(self, numbers: Iterable[int]) -> Group:
+    def _group(self, numbers: Sequence[int]) -> Group:
         conjunctions = [self._conjunctions.all[number] for number in numbers]
         full = (1 << len(conjunctions)) - 1
-        tests: dict[Reading, dict[Signatures, list[int]]] = {}
-        for place, (_, bits) in enumerate(conjunctions):
+        tests: dict[int, dict[Signatures, list[int]]] = {}
+        for bit_of_it, (_, bits) in enumerate(conjunctions):
             for signatures, bit in bits:
-                reading = self._reading_of[signatures]
-                of_path = tests.setdefault(reading, {}).setdefault(signatures, [])
-                of_path += (reading.offsets[signatures] + bit, place)
-        masks = {reading: Masks(full, found, self._spend) for reading, found in tests.items()}
-        quick: list[Any] = []
-        for reading in self._quick:
-            found = masks.get(reading)
-            quick += (0, 0, None) if found is None else (found.asked, found.relevant, found)
-        rest = tuple((masks[reading].asked, reading, masks[reading]) for reading in self._rest if reading in masks)
-        return Group(tuple(rule for rule, _ in conjunctions), full, rest, tuple(quick))
+                place, offset = self._where[signatures]
+                of_path = tests.setdefault(place, {}).setdefault(signatures, [])
+                of_path += (offset + bit, bit_of_it)
+        steps = []
+        for place in sorted(tests):
+            masks = Masks(full, tests[place], self._spend)
+            steps.append(Step(masks.asked, masks.relevant, full & ~masks.asked, masks, self._read[place], place))
+        return Group(tuple(rule for rule, _ in conjunctions), full, tuple(steps), numbers)
 
     def generated(self) -> Candidates:
         """
         A function that finds what `slowly` does.
+
+        The name and the first reading, if most events come to it, are looked at together: most groups have few left
+        after that, or nobody.
 
         Its source holds names of this module and the sources of the kind's own schema; no text of a rule or event.
         """
@@ -140,62 +161,117 @@ class Arrangement:
         name = known.token(known.name_path)
         if name is None:
             return self.slowly
+        if self._quick and not self._quick[0].rarely:
+            self._lead = self._quick[0]
         constants: dict[str, Any] = {
-            "by_token": self._by_token, "name_of": self._name_of, "otherwise": self._otherwise,
-            "slowly": self.slowly, "unreadable": UNREADABLE, "numbers": _numbers,
+            "by_token": self._by_token, "led_by": self._led_by, "otherwise": self._otherwise, "slowly": self.slowly,
+            "unreadable": UNREADABLE, "numbers": _numbers, **known.helpers,
         }  # fmt: skip
-        lines = []
+        readers = []
         for place, reading in enumerate(self._quick):
             constants[f"known{place}"] = reading.by_token
             constants[f"unknown{place}"] = reading.unknown
-            lines += [
-                f"if alive & quick[{3 * place}]:",
-                f"  if signature{place} is None:",
-                *(f"    {line}" for line in self._token_of(reading, name)),
-                f"    signature{place} = known{place}.get(token)",
-                f"    if signature{place} is None:",
-                f"      signature{place} = unknown{place}(v, token)",
-                f"  alive &= quick[{3 * place + 2}][signature{place} & quick[{3 * place + 1}]]",
-                "  if not alive:",
-                "    continue",
+            readers += [
+                f"def read{place}(v):",
+                *(f"  {line}" for line in self._token_of(reading)),
+                f"  signature = known{place}.get(token)",
+                f"  return unknown{place}(v, token) if signature is None else signature",
             ]
+        sources = name.sources if self._lead is None else (*name.sources, *self._lead.with_types)
         source = [
             f"def made({', '.join(constants)}):",
+            *(f"  {line}" for line in readers),
             "  def candidates(v):",
             "    try:",
-            *(f"      {line}" for line in known.held(name.sources)),
-            f"      token = {name.sources[0]}",
+            *(f"      {line}" for line in known.held(sources)),
+            f"      token = {sources[0]}" if self._lead is None else f"      token = ({', '.join(sources)})",
             "      groups = by_token.get(token)",
             "      if groups is None:",
-            "        groups = name_of(v, token)",
+            "        groups = led_by(v, token)",
             "      found = ()",
-            f"      {''.join(f'signature{place} = ' for place in range(len(self._quick)))}None",
-            "      for rules, alive, rest, quick in groups:",
-            *("        " + line for line in lines),
-            "        for asked, reading, masks in rest:",
+            "      for rules, alive, steps, _ in groups:",
+            "        for asked, relevant, others, masks, read, _ in steps:",
             "          if alive & asked:",
-            "            alive &= masks.going_on(reading.at(v))",
+            "            signature = read(v) & relevant",
+            "            alive &= masks[signature] if signature else others",
             "            if not alive:",
             "              break",
-            "        if alive:",
+            "        else:",
             "          found = numbers(rules, alive, found)",
             "      return found",
             "    except AttributeError:",  # not decoded like that
             "      return otherwise(v)",
             "    except (TypeError, *unreadable):",  # a token that is no key; a part that had been skipped
             "      return slowly(v)",
-            "  return candidates",
+            f"  return candidates, ({''.join(f'read{place}, ' for place in range(len(self._quick)))})",
         ]
         namespace: dict[str, Any] = {}
         exec(compile("\n".join(source), "<index>", "exec"), namespace)  # noqa: S102 see above
-        made: Candidates = namespace["made"](**constants)
+        made: Candidates
+        made, quick = namespace["made"](**constants)
+        self._read = [*quick, *self._read[len(quick) :]]
+        self._folded.clear()
+        self._by_name.clear()
+        self._nameless = (self._group(self._conjunctions.unnamed),) if self._nameless else ()
         return made
 
-    def _token_of(self, reading: Reading, name: Token) -> list[str]:
-        if reading.rarely:
-            lines = self._known.held([reading.source], rarely=True)
-            return [*lines, f"token = {self._known.rarely(reading.source)}"]
-        return [*self._known.held([reading.source], above=name.sources), f"token = {reading.source}"]
+    def _token_of(self, reading: Reading) -> list[str]:
+        held = self._known.held([reading.source], rarely=reading.rarely)
+        return [*held, f"token = {self._known.rarely(reading.source) if reading.rarely else reading.source}"]
+
+    def _led_by(self, view: View, token: Any) -> tuple[Group, ...]:
+        """
+        The groups of *view* after the reading that leads, each with who goes on, where *token* stands for both.
+
+        It is remembered where it is enough to tell them.
+        """
+        name, lead = self._known.token(self._known.name_path), self._lead
+        groups = self.groups_of(view)
+        named, values = (token, ()) if lead is None else (token[0], token[1:])
+        known = named.__class__ is str and len(named) <= _MAX_TEXT and name is not None and name.determines(named)
+        if lead is not None and groups:
+            given = lead.token(values)
+            signature = lead.by_token.get(given)
+            if signature is None:
+                signature = lead.unknown(view, given)
+            known = known and given in lead.by_token
+            groups = tuple(after for group in groups if (after := self._after(group, signature)) is not None)
+        elif lead is not None:
+            known = known and lead.are_keys(values)
+        if known:
+            if len(self._by_token) >= _MAX_LED:
+                self._by_token.clear()
+                self._living.clear()
+            self._by_token[token] = groups
+        return groups
+
+    def _after(self, group: Group, signature: int) -> Group | None:
+        """*group* without those that fail where the lead has that *signature*, and what they ask; None if all do."""
+        if not group.steps or group.steps[0].place != 0:
+            return group
+        alive = group.full & group.steps[0].masks.going_on(signature)
+        if not alive:
+            return None
+        place = id(group), alive
+        found = self._living.get(place)
+        if found is None or found.rules is not group.rules:
+            found = self._living[place] = group._replace(full=alive, steps=self._asked_by(group, alive))
+        return found
+
+    def _asked_by(self, group: Group, alive: int) -> tuple[Step, ...]:
+        """The steps of *group* after the lead that those who are *alive* ask for, with the bits that they ask about."""
+        asked: Counter[int] = Counter()  # by place; each conjunction, and each bit, is added once
+        relevant: Counter[int] = Counter()
+        for bit_of_it in _bits(alive):
+            for signatures, bit in self._conjunctions.all[group.numbers[bit_of_it]][1]:
+                place, offset = self._where[signatures]
+                asked[place] |= 1 << bit_of_it
+                relevant[place] |= 1 << offset + bit
+        return tuple(
+            Step(asked[place], relevant[place], alive & ~asked[place], step.masks, step.read, place)
+            for step in group.steps
+            if (place := step.place) and asked[place]
+        )
 
     def _otherwise(self, view: View) -> Sequence[int]:
         """As `slowly`, with every reading made, so that the next event is decoded with all that they read."""
@@ -212,13 +288,6 @@ class Arrangement:
                 for group in groups:
                     for _, _, masks in self.steps(group):
                         masks.forget()
-
-    def _name_of(self, view: View, token: Any) -> tuple[Group, ...]:
-        groups = self.groups_of(view)
-        name = self._known.token(self._known.name_path)
-        if token.__class__ is str and name is not None and name.determines(token):
-            _remember(self._by_token, token, groups)
-        return groups
 
 
 class Masks(dict[int, int]):
@@ -281,15 +350,12 @@ class Masks(dict[int, int]):
 def _numbers(rules: Sequence[int], alive: int, before: Sequence[int]) -> list[int]:
     """The rules of the conjunctions in *alive*, with those *before*, in order and once."""
     found = set(before)
-    while alive:
-        lowest = alive & -alive
-        found.add(rules[lowest.bit_length() - 1])
-        alive ^= lowest
+    found.update(rules[bit] for bit in _bits(alive))
     return sorted(found)
 
 
-def _remember(known: dict[str, tuple[Group, ...]], name: str, groups: tuple[Group, ...]) -> None:
-    if len(name) <= _MAX_TEXT:
-        if len(known) >= _MAX_NAMES:
-            known.clear()
-        known[name] = groups
+def _bits(mask: int) -> Iterator[int]:
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest

@@ -61,6 +61,11 @@ class Test:
         """Whether the test says the same of all lists of one length."""
         return _is_of_shape(self.node)
 
+    @property
+    def fails_on_lists(self) -> bool:
+        """Whether it is known to fail on every list: as what breaks by the type of the value, and not on lists."""
+        return self.breaking and _breaks_by_type(self.node) and not self.passing()([])
+
     def atom(self) -> tuple[Atom, bool]:
         """What sort of question to a text or null the test is, and the answer that passes."""
         node, positive = self.node, self.positive
@@ -192,6 +197,22 @@ def _is_of_shape(node: Node) -> bool:
     return kind == "literal" or (
         kind == "function_expression" and node["value"] == "length" and path_of(below[0]) is not None
     )
+
+
+_BY_TYPE: Final = frozenset({"length", "contains", "starts_with", "ends_with", "lower", "upper", "matches", "glob"})
+
+
+def _breaks_by_type(node: Node) -> bool:
+    """Whether the types of the values that *node* reads are all that decides whether it raises."""
+    kind, below = node["type"], node["children"]
+    if kind == "not_expression":
+        return _breaks_by_type(below[0])
+    if kind == "comparator" or (kind == "function_expression" and node["value"] in _BY_TYPE):
+        return all(
+            child["type"] == "literal" or path_of(child) is not None or (kind == "comparator" and _breaks_by_type(child))
+            for child in below
+        )
+    return False
 
 
 def _is_text(node: Node) -> bool:

@@ -118,7 +118,7 @@ class _Lessons:
                 break
             if value.__class__ is int:
                 self._integers.add(source)
-            elif value.__class__ is not str and value is not None and value is not UNSET:
+            elif value.__class__ is not str and value is not None and value is not UNSET and value is not list:
                 seen[source] = self._events  # that is no key: as if it were new each time
         else:
             self._seen.append(seen)
@@ -192,7 +192,7 @@ class _Lessons:
 def _getter(source: str, known: Schema) -> Callable[[View], Any]:
     """A function of a view that gives what a token's *source* does."""
     lines = [f"  {line}" for line in known.held([source], rarely=True)]
-    namespace: dict[str, Any] = {}
+    namespace: dict[str, Any] = dict(known.helpers)
     exec("\n".join(["def get(v):", *lines, f"  return {known.rarely(source)}"]), namespace)  # noqa: S102 the kind's own text
     get: Callable[[View], Any] = namespace["get"]
     return get

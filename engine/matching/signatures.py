@@ -64,6 +64,15 @@ class Signatures:
             return self._asked().of_any(value)
         return ALL
 
+    def of_list_or_nothing(self) -> int:
+        """The bits of all tests that some list may pass, or an absent value does."""
+        nothing = self.remembered.get(None)
+        signature = self._look(None) if nothing is None else nothing
+        for number, (_, test) in enumerate(self._bits.values()):
+            if not test.fails_on_lists:
+                signature |= 1 << number
+        return signature
+
     def _asked(self) -> _Questions:
         if self._questions is None:
             self._questions = _Questions([test for _, test in self._bits.values()])
@@ -92,10 +101,12 @@ class Reading:
             self.offsets[part] = width
             width += part.width
         self.by_token: dict[Any, int] = {}  # no keys but texts, None, UNSET, tuples of these, and of integers with int
+        self._values: dict[Any, Any] = {}  # one of each that stands in tokens: a look-up touches those it compares
         sources = tuple(dict.fromkeys(source for part in parts if part.token for source in part.token.sources))
         # An integer is no key without its type: True == 1 == 1.0.
         self._typed = frozenset(place for place, source in enumerate(sources) if source in integers)
         with_types = [*sources, *(f"{sources[place]}.__class__" for place in sorted(self._typed))]
+        self.with_types = tuple(with_types)
         self.source = with_types[0] if len(with_types) == 1 else f"({', '.join(with_types)})"
         self.sources = sources
         self._is_tuple = len(with_types) > 1
@@ -112,6 +123,10 @@ class Reading:
             signature |= (part.at(view) & ((1 << part.width) - 1)) << offset
         return signature
 
+    def token(self, values: Sequence[Any]) -> Any:
+        """What `by_token` has *values* under, which `with_types` gives."""
+        return tuple(values) if self._is_tuple else values[0]
+
     def prepare(self, view: View) -> None:
         """Have *view*'s kind decode what the source names, in the events after this one."""
         for part in self.parts:
@@ -120,17 +135,25 @@ class Reading:
 
     def unknown(self, view: View, token: Any) -> int:
         """As `at`, when *token* stands there and `by_token` does not know it; it will, where the token is enough."""
-        signature = self.at(view)
         values = token if self._is_tuple else (token,)
-        if self._are_keys(values) and all(
-            determines(*[values[place] for place in places]) for determines, places in self._deciding
-        ):
+        known = self.are_keys(values)
+        signature = 0
+        for part, (determines, places), offset in zip(self.parts, self._deciding, self.offsets.values(), strict=True):
+            given = [values[place] for place in places]
+            if known and given == [list]:
+                bits = part.of_list_or_nothing()
+            else:
+                bits = part.at(view)
+                known = known and determines(*given)
+            signature |= (bits & ((1 << part.width) - 1)) << offset
+        if known:
             if len(self.by_token) >= _MAX_REMEMBERED:
                 self.by_token.clear()
-            self.by_token[token] = signature
+                self._values.clear()
+            self.by_token[self.token([self._values.setdefault(value, value) for value in values])] = signature
         return signature
 
-    def _are_keys(self, values: Sequence[Any]) -> bool:
+    def are_keys(self, values: Sequence[Any]) -> bool:
         """Whether no other token is equal to these, and they are small: what events hold is of any size."""
         for place, value in enumerate(values):
             kind = value.__class__
