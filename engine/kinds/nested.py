@@ -20,7 +20,7 @@ from engine.kinds.redaction import ACCESS_KEY_ID, HOLDER, MAX_TEXT, PLAIN, SECRE
 
 MAX_NESTED_DEPTH: Final = 32  # containers above a text that is still opened
 MAX_NESTED_TEXT: Final = 1024 * 1024  # characters of one text that is still opened
-_OF_UUIDS: Final = "0123456789abcdef-"
+OF_UUIDS: Final = "0123456789abcdef-"
 _TOO_DEEP: Final = f"[left out: nested deeper than {MAX_DEPTH} levels]"
 _MAX_WRAPS: Final = 32  # "%257B" is "{" encoded twice
 _BEGINNINGS: Final = frozenset('{["% \t\r\n')
@@ -84,7 +84,7 @@ class Nested:
 
     def identifier(self, text: str) -> str:
         """As `text`, for what is a UUID or a number nearly always: no secret is recognised that is made of these."""
-        return text if not text.strip(_OF_UUIDS) else self.text(text)
+        return text if not text.strip(OF_UUIDS) else self.text(text)
 
     def raw(self, raw: bytes) -> str:
         """A whole record as text, secrets replaced: JSON where it is JSON, else what it is."""

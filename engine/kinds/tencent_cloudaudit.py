@@ -22,7 +22,7 @@ from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
-from engine.kinds.nested import Nested, container
+from engine.kinds.nested import OF_UUIDS, Nested, container
 from engine.kinds.projection import (
     NOT_PROJECTED,
     OPENERS,
@@ -316,9 +316,9 @@ _OUTER_HEAD: Final = {
 }  # fmt: skip
 _INNER_HEAD: Final = {"eventID": Any, "eventTime": Any, "eventName": Any}
 _IDENTITY_HEAD: Final = {"userIdentity": {"accountId": Any}}
+_identity_of: Final = tuple.__new__  # of a NamedTuple, in half the time of its own
 _ABSENT: Final = (None, UNSET)
 _BLANK: Final = (None, "", UNSET)
-_TEXTUAL: Final = (str, int)
 _LIKELY: Final = 10**11  # epoch seconds; larger numbers are milliseconds
 _SHORT: Final = 128  # characters of a text that is remembered with what it is read as
 
@@ -342,7 +342,7 @@ class TencentCloudAudit:
         self.inside = {name: Projection({}) for name in (*_OPENED, "sessionContext")}
         """Of the objects that are JSON in texts of the inner event, what rules read of them."""
         self.plans: dict[str, Plan] = {}
-        self._names: dict[str, str] = {}  # event names as they may be shown; bounded, since callers choose them
+        self._shown: dict[str, str] = {}  # names and accounts as they may be shown; bounded: callers choose them
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
@@ -415,38 +415,47 @@ class TencentCloudAudit:
             inner = self.lean.decode(text)
         except UNREADABLE:
             return None
-        name, event_id, time, account = inner.f_eventName, inner.f_eventID, inner.f_eventTime, None
-        if outer is not None:
-            if not name or name is UNSET:
-                name = outer.f_EventName if name in _BLANK else name
-            event_id = outer.f_EventId or event_id
-            if time.__class__ is not int:
-                time = outer.f_EventTime if time in _BLANK else time
-            account = outer.f_AccountID
+        name, time = inner.f_eventName, inner.f_eventTime
+        if outer is None:
+            event_id, account = inner.f_eventID, UNSET
+        else:
+            event_id, account = outer.f_EventId or inner.f_eventID, outer.f_AccountID
+            if name in _BLANK:
+                name = outer.f_EventName
+            if time.__class__ is not int and time in _BLANK:
+                time = outer.f_EventTime
         if not account or account is UNSET:
             account = getattr(inner.f_userIdentity, "f_accountId", None)
         if time.__class__ is not int or not 0 <= time < _LIKELY:
             time = epoch(time)
-        if (
-            name.__class__ is not str
-            or event_id.__class__ is not str
-            or account.__class__ not in _TEXTUAL
-            or not (account and name and event_id)
-            or time is None
-        ):
+            if time is None:
+                return None
+        if event_id.__class__ is not str or not event_id or name.__class__ is not str:
             return None
-        if "\x00" in name or "\x00" in event_id or (account.__class__ is str and "\x00" in account):
+        if event_id.strip(OF_UUIDS):  # somebody may have called an API named like a key, and all this is shown
+            if "\x00" in event_id:
+                return None
+            event_id = self._nested.text(event_id)
+        try:
+            shown = self._shown[name]
+            shown_account = str(account) if account.__class__ is int else self._shown[account]  # digits hide nothing
+        except (KeyError, TypeError):
+            shown, shown_account = self._plain(name), self._plain(account)
+            if shown is None or shown_account is None:
+                return None
+        identity = _identity_of(Identity, (NAME, shown_account, event_id))
+        return Event(identity, time, shown, raw, self.whole, _View(self, raw, outer, inner, text))
+
+    def _plain(self, text: Any) -> str | None:
+        """How the name of an event, or an account, is shown; None for what takes a closer look."""
+        if text.__class__ is int:
+            return str(text)
+        if text.__class__ is not str or not text or "\x00" in text:
             return None
-        redacted = self._nested.identifier  # these are shown; somebody may have called an API named like a key
-        shown = self._names.get(name)
-        if shown is None:
-            shown = self._nested.text(name)
-            if len(name) <= _SHORT:
-                remember(self._names, name, shown)
-        shown_account = redacted(account) if isinstance(account, str) else str(account)  # digits hide nothing
-        identity = Identity(NAME, shown_account, redacted(event_id))
-        view = _View(self, raw, outer, inner, text)
-        return Event(identity, time, shown, raw, self.whole, view)
+        shown = self._nested.text(text)
+        if len(text) <= _SHORT:
+            remember(self._shown, text, shown)
+        return shown
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
@@ -630,7 +639,9 @@ def _field_plan(name: str, read: Read) -> Plan:
     known: dict[str, Any] = {}  # what texts are read as: most come again and again
 
     def plan(view: _View) -> Any:
-        raw = _written(view, slot, name)
+        raw = getattr(view.inner, slot, NOT_PROJECTED)
+        if raw is NOT_PROJECTED:
+            raw = _written(view, slot, name)
         if raw.__class__ is str and (found := known.get(raw, UNSET)) is not UNSET:
             return found
         value = field(view)
@@ -906,6 +917,29 @@ def _plan_of_two(read: Callable[[Members, Members, Members], Any], first: str, s
     return plan
 
 
+def _plan_of_actor_type(read: Callable[[Members, Members, Members], Any]) -> Plan:
+    """The same of a caller, of whom most come again and again."""
+    known: dict[Any, str] = {}
+
+    def plan(view: _View) -> Any:
+        inner = view.inner
+        try:
+            identity = inner.f_userIdentity
+            caller = (
+                inner.f_eventPlatform, identity.f_type, identity.f_principalId, identity.f_accountId, identity.f_userName
+            )  # fmt: skip
+            found = known.get(caller)
+        except (AttributeError, TypeError):  # not decoded as usual, or nothing to remember it by
+            return read(At(view), At(view, _IDENTITY), At(view, _SESSION))
+        if found is None:
+            found = read(At(view), At(view, _IDENTITY), At(view, _SESSION))
+            if _tells_actor_type(*caller) and sum(map(len, caller)) <= 2 * _SHORT:
+                remember(known, caller, found)
+        return found
+
+    return plan
+
+
 def _norm_plan(name: str) -> Plan:
     same = _NORM_SAME.get(name)
     if same is not None:
@@ -915,6 +949,8 @@ def _norm_plan(name: str) -> Plan:
         return lambda _: None
     if name in _NORM_OF_TWO:
         return _plan_of_two(read, *_NORM_OF_TWO[name])
+    if name == "actor_type":
+        return _plan_of_actor_type(read)
 
     def plan(view: _View) -> Any:
         if name == "account" and view.outer is not None and view.outer.f_AccountID not in _BLANK:

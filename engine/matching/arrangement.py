@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from engine.event import View
@@ -347,15 +347,16 @@ class Masks(dict[int, int]):
         return mask
 
 
-def _numbers(rules: Sequence[int], alive: int, before: Sequence[int]) -> list[int]:
+def _numbers(rules: Sequence[int], alive: int, before: Sequence[int]) -> Sequence[int]:
     """The rules of the conjunctions in *alive*, with those *before*, in order and once."""
-    found = set(before)
-    found.update(rules[bit] for bit in _bits(alive))
-    return sorted(found)
+    found = dict.fromkeys([rules[bit] for bit in _bits(alive)])
+    return sorted({*before, *found}) if before else list(found)
 
 
-def _bits(mask: int) -> Iterator[int]:
+def _bits(mask: int) -> list[int]:
+    found = []
     while mask:
         lowest = mask & -mask
-        yield lowest.bit_length() - 1
+        found.append(lowest.bit_length() - 1)
         mask ^= lowest
+    return found
