@@ -33,8 +33,8 @@ from engine.event import Record
 from engine.expression import Lists, parse
 from engine.functions import Functions
 from engine.kinds import Kind, kind
-from engine.kinds.aws_cloudtrail import _View as _CloudTrailView
-from engine.kinds.tencent_cloudaudit import _View as _CloudAuditView
+from engine.kinds.aws_cloudtrail import _Lean as _CloudTrail
+from engine.kinds.tencent_cloudaudit import _Lean as _CloudAudit
 from engine.rule import RuleSet
 
 DAY: Final = date(2026, 1, 1)
@@ -54,7 +54,7 @@ class Side:
     lists: Lists
     matches: Callable[[int], list[str]]
     full_decode: Callable[[Loads, Iterable[bytes]], None]
-    view: Callable[[Any, bytes], Any]  # of a kind and a record
+    seen: Callable[[Any, bytes], Any]  # of a kind and a record
     fresh: Sequence[bytes] = field(default=())  # more events, for the question what those cost that are new
 
     def rule_set(self, texts: Sequence[str], *, indexed: bool = True) -> RuleSet:
@@ -102,12 +102,12 @@ def decide(a_kind: Kind, rules: RuleSet, raws: Iterable[bytes]) -> int:
 def decide_alone(side: Side, a_kind: Kind, rules: RuleSet, raws: Iterable[bytes]) -> int:
     """Matching alone; the same number."""
     matcher, _ = rules.matcher(side.kind)
-    view_of, outcomes = side.view, 0
+    seen_of, outcomes = side.seen, 0
     for raw in raws:
-        view = view_of(a_kind, raw)
-        for number in matcher.candidates(view):
+        seen = seen_of(a_kind, raw)
+        for number in matcher.candidates(seen):
             try:
-                outcomes += matcher.holds(number, view)
+                outcomes += matcher.holds(number, seen.view)
             except EvaluationError:
                 outcomes += 1
     return outcomes
@@ -117,16 +117,16 @@ def _cloudaudit(a_kind: Any, raw: bytes) -> Any:
     try:
         outer = a_kind.outer.decode(raw)
         text = outer.f_CloudAuditEvent
-        return _CloudAuditView(a_kind, raw, outer, a_kind.lean.decode(text), text)
+        return _CloudAudit(a_kind, raw, text, None, outer, a_kind.lean.decode(text))
     except msgspec.ValidationError:  # of an unusual type: the path's slow way
-        return a_kind.decode(Record(raw)).event.view
+        return a_kind.decode(Record(raw)).event.seen
 
 
 def _cloudtrail(a_kind: Any, raw: bytes) -> Any:
     try:
-        return _CloudTrailView(a_kind, raw, a_kind.lean.decode(raw))
+        return _CloudTrail(a_kind, raw, raw, None, a_kind.lean.decode(raw))
     except msgspec.ValidationError:
-        return a_kind.decode(Record(raw)).event.view
+        return a_kind.decode(Record(raw)).event.seen
 
 
 # --- a full decode

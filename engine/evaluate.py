@@ -21,9 +21,8 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     """
     matcher, asked = rules.matcher(event.identity.kind)
     faults: list[Fault] = []
-    view = event.view
     try:
-        numbers = matcher.candidates(view)
+        numbers = matcher.candidates(event.seen or event.view)
     except DecodeError:
         raise
     except Exception as error:  # noqa: BLE001 the index may only ever save work: all rules are asked, and it is told
@@ -33,7 +32,7 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     for number in numbers:
         rule = asked[number]
         try:
-            if matcher.holds(number, view):
+            if matcher.holds(number, event.view):
                 matches.append(Match(rule, event, _excepted(rule, event, today, faults)))
         except DecodeError:
             raise

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from msgspec import Struct  # made for every record: a third of the time of a dataclass
 
@@ -78,6 +78,10 @@ class View(dict[str, Any]):
         value = self[path] = walked(self.whole, path.split(SEPARATOR))
         return value
 
+    @property
+    def view(self) -> View:
+        return self
+
     def pin(self, paths: Iterable[str], *, rarely: bool) -> None:
         """Have *paths* decoded at once in later events, or *rarely*: nothing to do where all is."""
 
@@ -88,6 +92,13 @@ class View(dict[str, Any]):
     def get(self, name: str, _default: Any = None) -> Any:
         """The value of a field, for the interpreter, which asks mappings by `get` and gives no default."""
         return self[name]
+
+
+class Seen(Protocol):
+    """What a kind has made of a record that it has looked at: a view, or what gives one when it is asked for."""
+
+    @property
+    def view(self) -> View: ...
 
 
 class UniformView(View):
@@ -113,7 +124,7 @@ class Event(Struct, eq=False):
 
     *time* is epoch seconds, UTC. *fields* is the event as rules see it: uniform types, nested JSON decoded, secrets
     replaced, `norm.*` added (docs/events.md). It is decoded at the first access and kept; treat it as frozen.
-    *view* gives single values of it, without the rest.
+    *view* gives single values of it, without the rest. *seen* is what the kind has at hand to give them.
     """
 
     identity: Identity
@@ -121,7 +132,7 @@ class Event(Struct, eq=False):
     name: str
     raw: bytes
     decode: Callable[[bytes], Fields]
-    lazy: View | None = None  # the view, where the kind has made one already
+    seen: Seen | None = None
     _fields: Fields | None = None
 
     @property
@@ -140,15 +151,15 @@ class Event(Struct, eq=False):
     def fields(self) -> Fields:
         """The whole event. Raises DecodeError if the bytes turn out not to be one after all."""
         if self._fields is None:
-            self._fields = self.decode(self.raw) if self.lazy is None else self.lazy.whole
+            self._fields = self.decode(self.raw) if self.seen is None else self.seen.view.whole
         return self._fields
 
     @property
     def view(self) -> View:
         """The event by paths. Raises DecodeError as `fields` does, where there is no cheaper way to them."""
-        if self.lazy is None:
-            self.lazy = View(self.fields)
-        return self.lazy
+        if self.seen is None:
+            self.seen = View(self.fields)
+        return self.seen.view
 
     def __repr__(self) -> str:  # never the raw bytes: they hold secrets
         return f"Event({self.kind}, {self.account}, {self.event_id}, {self.name}, {self.time})"

@@ -119,11 +119,11 @@ class Schema:
     costs: Mapping[str, int]  # of the first name of a path, or of a whole path: 0 is cheap
     token: Callable[[str], Token | None] = lambda _: None
     holders: Mapping[str, str] = field(default_factory=dict)
-    """Names for the source of tokens, each with Python that gets it of a view `v`, or of those before it."""
+    """Names for the source of tokens, each with Python that gets it of what the kind has seen, `v`, or of those before."""
     helpers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
     """Functions that sources call by these names."""
     lean: str = ""
-    """The Python among these that gets the struct which every event is decoded to; `v.fuller` gets that of more."""
+    """The Python among these that gets the struct which every event is decoded to; `v.view.fuller` gets that of more."""
 
     def held(self, sources: Iterable[str], above: Iterable[str] = (), *, rarely: bool = False) -> list[str]:
         """
@@ -137,7 +137,7 @@ class Schema:
             used, there = ([_LITERAL.sub("", text) for text in texts] for texts in ((*sources, *lines), above))
             if any(map(named.search, used)) and not any(map(named.search, there)):
                 lines.insert(0, f"{holder} = {text}")
-        return [self.rarely(line.replace(self.lean, "v.fuller")) for line in lines] if rarely else lines
+        return [self.rarely(line.replace(self.lean, "v.view.fuller")) for line in lines] if rarely else lines
 
     def rarely(self, source: str) -> str:
         """*source* with the names of the holders that have to do with the struct of more."""

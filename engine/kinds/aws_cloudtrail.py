@@ -17,7 +17,7 @@ from datetime import UTC
 from typing import Any, Final
 
 from engine.errors import DecodeError
-from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
+from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView, View
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
 from engine.kinds.nested import Nested
@@ -26,6 +26,7 @@ from engine.kinds.projection import (
     UNSET,
     At,
     LazyView,
+    Lean,
     Plan,
     Projection,
     attribute,
@@ -261,7 +262,7 @@ class AwsCloudTrail:
             if len(name) <= _SHORT:
                 remember(self._names, name, shown)
         identity = Identity(NAME, redacted(account), redacted(event_id))
-        return Event(identity, time, shown, raw, self.whole, _View(self, raw, record))
+        return Event(identity, time, shown, raw, self.whole, _Lean(self, raw, raw, None, record))
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
@@ -282,7 +283,7 @@ class AwsCloudTrail:
             name=norm.get("action", ""),
             raw=raw,
             decode=self.whole,
-            lazy=UniformView(fields),
+            seen=UniformView(fields),
         )
         quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
         return Decoded(event, quarantined)
@@ -319,6 +320,13 @@ NORM_FROM: Final[Mapping[str, tuple[str, ...]]] = {  # field of `norm` -> those 
     "time": ("eventTime",),
     "mfa": ("additionalEventData.MFAUsed", "userIdentity.sessionContext.attributes.mfaAuthenticated"),
 }  # fmt: skip
+
+
+class _Lean(Lean, gc=False):
+    record: Any
+
+    def _make(self) -> View:
+        return _View(self.kind, self.raw, self.record)
 
 
 class _View(LazyView):

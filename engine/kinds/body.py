@@ -18,7 +18,6 @@ import msgspec
 
 from engine.event import Event
 from engine.kinds.decoder import UNREADABLE
-from engine.kinds.projection import LazyView
 
 # No document says which fields of an event change once it can be read. These are the stages of the pipeline (the first
 # two), and fields whose values come from other services than the one that was called.
@@ -52,9 +51,9 @@ def checksum(event: Event) -> int:
 
 def _inner(event: Event) -> str | None:
     """The text of the inner event, where there is one: the kind has mostly taken it out of the record already."""
-    view = event.lazy
-    if isinstance(view, LazyView) and isinstance(view.text, str):
-        return view.text
+    text = getattr(event.seen, "text", None)
+    if isinstance(text, str):
+        return text
     return _outer(event.raw).CloudAuditEvent
 
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from engine.errors import DecodeError
-from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView
+from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView, View
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
 from engine.kinds.nested import OF_UUIDS, Nested, container
@@ -29,6 +29,7 @@ from engine.kinds.projection import (
     UNSET,
     At,
     LazyView,
+    Lean,
     NotLean,
     Plan,
     Projection,
@@ -444,7 +445,7 @@ class TencentCloudAudit:
             if shown is None or shown_account is None:
                 return None
         identity = _identity_of(Identity, (NAME, shown_account, event_id))
-        return Event(identity, time, shown, raw, self.whole, _View(self, raw, outer, inner, text))
+        return Event(identity, time, shown, raw, self.whole, _Lean(self, raw, text, None, outer, inner))
 
     def _plain(self, text: Any) -> str | None:
         """How the name of an event, or an account, is shown; None for what takes a closer look."""
@@ -481,7 +482,7 @@ class TencentCloudAudit:
             name=fields.get("eventName") or "",
             raw=raw,
             decode=self.whole,
-            lazy=UniformView(fields),
+            seen=UniformView(fields),
         )
         quarantined = self._nested.quarantined(NAME, record, "; ".join(reasons)) if reasons else None
         return Decoded(event, quarantined)
@@ -542,6 +543,16 @@ NORM_FROM: Final[Mapping[str, tuple[str, ...]]] = {  # field of `norm` -> those 
 
 
 _SHARED: Final = ("identity", "session", "opened")  # what several paths begin with, once it has been looked at
+
+
+class _Lean(Lean, gc=False):
+    """*outer* is None where the record is an inner event alone."""
+
+    outer: Any
+    inner: Any
+
+    def _make(self) -> View:
+        return _View(self.kind, self.raw, self.outer, self.inner, self.text)
 
 
 class _View(LazyView):

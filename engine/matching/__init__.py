@@ -40,11 +40,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from engine.event import View
+from engine.event import Seen, View
 from engine.expression import Expression
 from engine.kinds import Schema, schema
 from engine.matching.codegen import Truth, truth_of
 from engine.matching.conditions import necessary
+from engine.matching.arrangement import Candidates
 from engine.matching.index import Index
 
 __all__ = ["Matcher"]
@@ -63,21 +64,24 @@ class Matcher:
         self._asked = bytearray(len(self._expressions))
         self._all = list(range(len(self._expressions)))
         self._kind = kind
-        self._indexed = indexed
         self._index: Index | None = None
-
-    def candidates(self, view: View) -> Sequence[int]:
+        self.candidates: Candidates = self._learning if indexed else lambda _: self._all
         """
-        The numbers of the expressions that may hold, or break; all others are false, and raise nothing.
+        The numbers of the expressions that may hold of what a kind has seen, or break; all others are false, and raise
+        nothing.
 
-        Only a View whose values have the types that the kind documents (`uniform`) can be pruned for.
+        Only views whose values have the types that the kind documents (`uniform`) can be pruned for.
         """
-        if self._index is not None and view.uniform:
-            return self._index.candidates(view)
-        if not (self._indexed and view.uniform):
+
+    def _learning(self, seen: Seen) -> Sequence[int]:
+        if not seen.view.uniform:
             return self._all
-        self._index = _index(self._expressions, schema(self._kind))
-        return self._index.candidates(view)
+        if self._index is None:
+            self._index = _index(self._expressions, schema(self._kind))
+        found = self._index.candidates(seen)
+        if self._index.settled:
+            self.candidates = self._index.candidates
+        return found
 
     def holds(self, number: int, view: View) -> bool:
         """Whether the expression with that number holds. Raises EvaluationError as `Expression.holds` does."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
-from engine.event import View
+from engine.event import Seen, View
 from engine.kinds import Schema
 from engine.kinds.decoder import UNREADABLE
 from engine.matching.signatures import Reading, Signatures
 
-Candidates = Callable[[View], Sequence[int]]
+Candidates = Callable[[Seen], Sequence[int]]
 Bits = Sequence[tuple[Signatures, int]]  # the tests of a conjunction
 
 _MAX_NAMES: Final = 4096  # that are remembered
@@ -43,7 +44,7 @@ class Step(NamedTuple):
     relevant: int  # about which bits of the signature
     others: int  # everybody else: who goes on where none of these bits is set
     masks: Masks
-    read: Callable[[View], int]  # the signature that a view has there
+    read: Callable[[Seen], int]  # the signature that there is
     place: int  # of the reading
 
 
@@ -72,7 +73,7 @@ class Arrangement:
             for part, offset in reading.offsets.items()
         }
         self._lead: Reading | None = None  # the reading that is made together with the event's name
-        self._read: Sequence[Callable[[View], int]] = [reading.at for reading in self._readings]
+        self._read: list[Callable[[Seen], int]] = [partial(_at, reading) for reading in self._readings]
         self._folded: dict[str, tuple[Group, ...]] = {}
         self._by_name: dict[str, tuple[Group, ...]] = {}
         self._by_token: dict[Any, tuple[Group, ...]] = {}  # as `Reading.by_token`, the name's own first
@@ -81,9 +82,9 @@ class Arrangement:
         unnamed = conjunctions.unnamed
         self._nameless = (self._group(unnamed),) if unnamed else ()
 
-    def slowly(self, view: View) -> Sequence[int]:
-        """The rules that *view* may match, or may break, in their order."""
-        found: Sequence[int] = ()
+    def slowly(self, seen: Seen) -> Sequence[int]:
+        """The rules that what the kind has *seen* may match, or may break, in their order."""
+        view, found = seen.view, ()  # type: tuple[View, Sequence[int]]
         for group in self.groups_of(view):
             alive = self._alive(group, view, set())
             if alive:
@@ -160,7 +161,7 @@ class Arrangement:
         known = self._known
         name = known.token(known.name_path)
         if name is None:
-            return self.slowly
+            return lambda seen: self.slowly(seen) if seen.view.uniform else self._conjunctions.rules
         if self._quick and not self._quick[0].rarely:
             self._lead = self._quick[0]
         constants: dict[str, Any] = {
@@ -175,7 +176,7 @@ class Arrangement:
                 f"def read{place}(v):",
                 *(f"  {line}" for line in self._token_of(reading)),
                 f"  signature = known{place}.get(token)",
-                f"  return unknown{place}(v, token) if signature is None else signature",
+                f"  return unknown{place}(v.view, token) if signature is None else signature",
             ]
         sources = name.sources if self._lead is None else (*name.sources, *self._lead.with_types)
         source = [
@@ -187,7 +188,7 @@ class Arrangement:
             f"      token = {sources[0]}" if self._lead is None else f"      token = ({', '.join(sources)})",
             "      groups = by_token.get(token)",
             "      if groups is None:",
-            "        groups = led_by(v, token)",
+            "        groups = led_by(v.view, token)",
             "      found = ()",
             "      for rules, alive, steps, _ in groups:",
             "        for asked, relevant, others, masks, read, _ in steps:",
@@ -273,11 +274,14 @@ class Arrangement:
             if (place := step.place) and asked[place]
         )
 
-    def _otherwise(self, view: View) -> Sequence[int]:
+    def _otherwise(self, seen: Seen) -> Sequence[int]:
         """As `slowly`, with every reading made, so that the next event is decoded with all that they read."""
+        view = seen.view
+        if not view.uniform:
+            return self._conjunctions.rules
         for reading in self._quick:
             reading.prepare(view)
-        return self.slowly(view)
+        return self.slowly(seen)
 
     def _spend(self) -> None:
         """Note that a mask is remembered; at some number all are forgotten."""
@@ -345,6 +349,10 @@ class Masks(dict[int, int]):
         self._spend()
         self[signature] = mask
         return mask
+
+
+def _at(reading: Reading, seen: Seen) -> int:
+    return reading.at(seen.view)
 
 
 def _numbers(rules: Sequence[int], alive: int, before: Sequence[int]) -> Sequence[int]:

@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
-from engine.event import View
+from engine.event import Seen, View
 from engine.kinds import Schema
 from engine.kinds.decoder import UNREADABLE
 from engine.matching.arrangement import Arrangement, Bits, Candidates, Conjunctions
@@ -61,7 +61,8 @@ class Index:
         self._lessons = _Lessons(paths, known)
         self._first = Arrangement(known, self._conjunctions, [], [Reading([one]) for one in paths])
         self.candidates: Candidates = self._learn
-        """The rules that a view may match, or may break, in their order."""
+        """The rules that what a kind has seen may match, or may break, in their order."""
+        self.settled = False  # whether `candidates` stays what it is
 
     def _read(self, conjunction: Conjunction) -> tuple[frozenset[str] | None, Bits]:
         """The names that a conjunction demands, None for any, and its other tests."""
@@ -78,10 +79,11 @@ class Index:
                 bits.append((signatures, signatures.bit(test)))
         return None if demand is None else demand.values, tuple(bits)
 
-    def _learn(self, view: View) -> Sequence[int]:
-        found = self._first.slowly(view)
-        if self._lessons.take(view, self._first):
+    def _learn(self, seen: Seen) -> Sequence[int]:
+        found = self._first.slowly(seen.view)
+        if self._lessons.take(seen.view, self._first):
             self.candidates = self._lessons.arranged(self._conjunctions).generated()
+            self.settled = True
         return found
 
 

@@ -89,5 +89,5 @@ def test_it_is_the_same_whether_the_kind_has_taken_the_inner_event_out_or_not(ra
     event = kind("tencent.cloudaudit", redaction_key=b"k" * 32).decode(Record(raw)).event
 
     assert event is not None
-    assert event.lazy is not None
+    assert event.seen is not None
     assert checksum(event) == said(raw)
