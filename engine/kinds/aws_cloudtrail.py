@@ -20,7 +20,7 @@ from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView, View
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
-from engine.kinds.nested import Nested
+from engine.kinds.nested import OF_UUIDS, Nested
 from engine.kinds.projection import (
     NOT_PROJECTED,
     UNSET,
@@ -163,7 +163,16 @@ _ADDRESS: Final = frozenset("0123456789abcdefABCDEF.:")
 _HEAD: Final = {
     "eventID": Any, "eventTime": Any, "eventName": Any, "recipientAccountId": Any,
 }  # fmt: skip
+_identity_of: Final = tuple.__new__  # of a NamedTuple, in half the time of its own
 _SHORT: Final = 128  # characters of a text that is remembered with what it is read as
+
+
+class _Nobody:
+    """Stands for an identity that a record has not: it has no member."""
+
+    def __getattr__(self, _name: str) -> Any:
+        return UNSET
+
 
 # CloudTrail's own fields keep whatever type they come in; only `norm` is promised to rules.
 SCHEMA: Final = Schema(
@@ -177,7 +186,8 @@ SCHEMA: Final = Schema(
     },
     token=lambda path: _token(path),  # noqa: PLW0108 it stands further down
     lean="v.record",
-    holders={"record": "v.record"},
+    holders={"record": "v.record", "identity": "record.f_userIdentity or nobody"},
+    helpers={"nobody": _Nobody()},
 )  # fmt: skip
 
 
@@ -189,10 +199,13 @@ class AwsCloudTrail:
 
     def __init__(self, redaction_key: bytes) -> None:
         self._nested = Nested(Redactor(redaction_key))
-        self.lean = Projection(_HEAD)
-        self.more = Projection({"userIdentity": Any})
+        self.lean = Projection(_HEAD, {"userIdentity": {}})
+        self.more = Projection({}, {"userIdentity": {}})
+        self.account = Projection({}, {"userIdentity": {"accountId": Any}})
+        self.identity = Projection({"userIdentity": Any})
         self.plans: dict[str, Plan] = {}
-        self._names: dict[str, str] = {}  # event names as they may be shown; bounded, since callers choose them
+        self._shown: dict[str, str] = {}  # names and accounts as they may be shown; bounded: callers choose them
+        self._times: dict[str, int] = {}
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
@@ -239,30 +252,44 @@ class AwsCloudTrail:
         if not is_shallow(raw):
             return None
         try:
-            raw.decode()
+            if not raw.isascii():
+                raw.decode()
             record = self.lean.decode(raw)
-            identity = None if record.f_recipientAccountId else self.more.decode(raw).f_userIdentity
-        except UNREADABLE:
+            account = record.f_recipientAccountId or self.account.decode(raw).f_userIdentity.f_accountId
+        except (*UNREADABLE, AttributeError):
             return None
-        name, event_id, account = record.f_eventName, record.f_eventID, record.f_recipientAccountId
-        if not account:
-            account = identity.get("accountId") if identity.__class__ is dict else None
-        time = epoch(record.f_eventTime, UTC)
-        if (
-            not (name.__class__ is event_id.__class__ is account.__class__ is str)
-            or not (name and event_id)
-            or time is None
-            or "\x00" in name + event_id + account
-        ):
+        name, event_id, time = record.f_eventName, record.f_eventID, self._time(record.f_eventTime)
+        if time is None or not (event_id and name.__class__ is event_id.__class__ is account.__class__ is str):
             return None
-        redacted = self._nested.identifier
-        shown = self._names.get(name)
-        if shown is None:
-            shown = self._nested.text(name)
-            if len(name) <= _SHORT:
-                remember(self._names, name, shown)
-        identity = Identity(NAME, redacted(account), redacted(event_id))
+        if event_id.strip(OF_UUIDS):  # all this is shown, and somebody may have called something like a key
+            if "\x00" in event_id:
+                return None
+            event_id = self._nested.text(event_id)
+        try:
+            shown, shown_account = self._shown[name], self._shown[account]
+        except KeyError:
+            if not name or not account or "\x00" in name + account:
+                return None
+            shown, shown_account = self._plain(name), self._plain(account)
+        identity = _identity_of(Identity, (NAME, shown_account, event_id))
         return Event(identity, time, shown, raw, self.whole, _Lean(self, raw, raw, None, record))
+
+    def _time(self, text: Any) -> int | None:
+        """When it happened; most events share their second with others."""
+        if text.__class__ is not str:
+            return epoch(text, UTC)
+        known = self._times.get(text)
+        if known is None:
+            known = epoch(text, UTC)
+            if known is not None and len(text) <= _SHORT:
+                remember(self._times, text, known)
+        return known
+
+    def _plain(self, text: str) -> str:
+        shown = self._nested.text(text)
+        if len(text) <= _SHORT:
+            remember(self._shown, text, shown)
+        return shown
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
@@ -349,14 +376,13 @@ class _View(LazyView):
 
 
 def _member_plan(names: list[str], nested: Nested) -> Plan:
-    top, below, depth = names[0], names[1:], 1 + len(names)
-    slot = attribute(top)
+    written, below, depth = _written(names), names[1:], 1 + len(names)
+    if names[0] == "userIdentity":
+        below = names[2:]
     known: dict[str, str] = {}  # what texts are read as: most come again and again
 
     def plan(view: _View) -> Any:
-        value = getattr(view.record, slot, NOT_PROJECTED)
-        if value is NOT_PROJECTED:
-            value = view.kind.more.get(view, "more", view.raw, top)
+        value = written(view)
         for name in below:
             if value.__class__ is not dict:
                 return None
@@ -371,6 +397,27 @@ def _member_plan(names: list[str], nested: Nested) -> Plan:
         return found
 
     return plan
+
+
+def _written(names: list[str]) -> Plan:
+    """The top-level field of these names as it stands in the record, or of `userIdentity` the member."""
+    top, slot = names[0], attribute(names[0])
+    if top != "userIdentity":
+
+        def field(view: _View) -> Any:
+            value = getattr(view.record, slot, NOT_PROJECTED)
+            return view.kind.more.get(view, "more", view.raw, top) if value is NOT_PROJECTED else value
+
+        return field
+    if len(names) == 1:
+        return lambda view: view.kind.identity.decode(view.raw).f_userIdentity
+    name, member_slot = names[1], attribute(names[1])
+
+    def member(view: _View) -> Any:
+        value = getattr(view.record.f_userIdentity, member_slot, NOT_PROJECTED)
+        return view.kind.more.get_member(view, "more", view.raw, top, name) if value is NOT_PROJECTED else value
+
+    return member
 
 
 def _norm_plan(name: str) -> Plan:
@@ -401,6 +448,8 @@ def _token(path: str) -> Token | None:
 
 
 def _member_token(field: str, name: str) -> Token:
+    if field == "userIdentity":
+        return Token((f"identity.{attribute(name)}",), _always, (f"{field}{SEPARATOR}{name}",))
     holder = f"record.{attribute(field)}"
     return Token((f"({holder}.get({name!r}) if {holder}.__class__ is dict else None)",), _always, (field,))
 

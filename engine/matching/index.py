@@ -145,28 +145,30 @@ class _Lessons:
         arrangement = Arrangement(self._known, conjunctions, readings, rest)
         come = self._come(arrangement)
         for reading in readings:
-            reading.rarely = come[reading] < _RARELY * len(reading.sources) * self._events
+            reading.rarely = come[reading].bit_count() < _RARELY * len(reading.sources) * self._events
         self._views.clear()
         self._seen.clear()
         return arrangement
 
-    def _come(self, arrangement: Arrangement) -> Counter[Reading]:
-        """How many of the events come to each reading."""
+    def _come(self, arrangement: Arrangement) -> Mapping[Reading, int]:
+        """Which of the events come to each reading, as bits."""
         come: Counter[Reading] = Counter()
-        for view in self._views:
-            come.update(arrangement.readings_of(view))
+        for number, view in enumerate(self._views):
+            for reading in arrangement.readings_of(view):
+                come[reading] |= 1 << number
         return come
 
     def _together(self, paths: Iterable[Signatures], come: Mapping[Signatures, int]) -> list[list[Signatures]]:
         """
-        *paths* in sets that are read at once: where most events come to all of them (*come* says how many do to each
-        alone), and it spares looks and makes little that is new.
+        *paths* in sets that are read at once: where the same events come to them (*come* says which do to each alone,
+        as bits), and it spares looks and makes little that is new.
         """
         sets: list[list[Signatures]] = []
         for path in paths:
             for together in sets:
                 apart = self._cost(together) + self._cost([path])
-                if 2 * come[path] >= come[together[0]] and self._cost([*together, path]) < apart:
+                both, there = come[path] & come[together[0]], come[together[0]]
+                if 2 * both.bit_count() >= there.bit_count() > 0 and self._cost([*together, path]) < apart:
                     together.append(path)
                     break
             else:
