@@ -20,6 +20,7 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     Fault too. Raises DecodeError if the event's bytes turn out not to be one.
     """
     matcher, asked = rules.matcher(event.identity.kind)
+    matches: list[Match] = []
     faults: list[Fault] = []
     try:
         numbers = matcher.candidates(event.seen or event.view)
@@ -28,7 +29,6 @@ def evaluate(rules: RuleSet, event: Event, today: date) -> tuple[list[Match], li
     except Exception as error:  # noqa: BLE001 the index may only ever save work: all rules are asked, and it is told
         faults.append(Fault("(index)", event.identity, f"the index broke on it: {type(error).__name__}"))
         numbers = range(len(asked))
-    matches: list[Match] = []
     for number in numbers:
         rule = asked[number]
         try:

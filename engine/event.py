@@ -18,7 +18,7 @@ Fields = dict[str, Any]  # an event as a rule sees it: JSON types only, see docs
 SEPARATOR: Final = "\0"  # between the names of a path: no name in an event holds NUL
 
 
-class Record(Struct, frozen=True):
+class Record(Struct, frozen=True, gc=False):
     """One audit record as the source gave it: the bytes of one JSON object, not yet looked at."""
 
     raw: bytes
@@ -118,7 +118,7 @@ def walked(value: Any, names: Iterable[str]) -> Any:
     return value
 
 
-class Event(Struct, eq=False):
+class Event(Struct, eq=False, gc=False):
     """
     An audit event: identity, time and name at once, everything else when asked.
 

@@ -52,7 +52,7 @@ class Field:
     source: str = ""  # where the fact comes from
 
 
-class Decoded(Struct, frozen=True):
+class Decoded(Struct, frozen=True, gc=False):
     """What became of one record: an event, a quarantined record, or both (part of it was readable)."""
 
     event: Event | None
