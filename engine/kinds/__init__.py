@@ -94,10 +94,9 @@ class Token:
 
     What redaction makes of a text depends on its key: kinds that ask one rule set have one key.
 
-    *sources* are Python over the names in Schema.holders and Schema.helpers; they may raise AttributeError.
-    *determines* says of what they give, as many texts, integers, None or UNSET, whether it tells the value. Of the class
-    `list`, given by the only source, it says no: the value is a list then, or absent. Whatever else they give tells
-    nothing.
+    *sources* are Python over the names in Schema.holders and helpers; they may raise AttributeError. *determines* says
+    of what they give, as many texts, integers, None or UNSET, whether it tells the value. Of the class `list`, given
+    by the only source, it says no: the value is a list then, or absent. Whatever else they give tells nothing.
     """
 
     sources: tuple[str, ...]
@@ -119,23 +118,22 @@ class Schema:
     costs: Mapping[str, int]  # of the first name of a path, or of a whole path: 0 is cheap
     token: Callable[[str], Token | None] = lambda _: None
     holders: Mapping[str, str] = field(default_factory=dict)
-    """Names for the source of tokens, each with Python that gets it of what the kind has seen, `v`, or of those before."""
-    helpers: Mapping[str, Callable[..., Any]] = field(default_factory=dict)
-    """Functions that sources call by these names."""
+    """Names for sources, each with Python that gets it of what the kind has seen, `v`, or of one before it."""
+    helpers: Mapping[str, Any] = field(default_factory=dict)
+    """What sources call by these names: functions, and values."""
     lean: str = ""
-    """The Python among these that gets the struct which every event is decoded to; `v.view.fuller` gets that of more."""
+    """The Python among the holders for the struct of every event; `v.view.fuller` is that of more."""
 
-    def held(self, sources: Iterable[str], above: Iterable[str] = (), *, rarely: bool = False) -> list[str]:
+    def held(self, sources: Iterable[str], *, rarely: bool = False) -> list[str]:
         """
-        Lines of Python that set the holders which *sources* name, but for those that *above* had set already.
+        Lines of Python that set the holders which *sources* name.
 
         *rarely*, they are of the struct of more, and have names of their own: see `rarely`.
         """
         lines: list[str] = []
         for holder, text in reversed(list(self.holders.items())):
             named = re.compile(rf"\b{holder}\b")
-            used, there = ([_LITERAL.sub("", text) for text in texts] for texts in ((*sources, *lines), above))
-            if any(map(named.search, used)) and not any(map(named.search, there)):
+            if any(named.search(_LITERAL.sub("", text)) for text in (*sources, *lines)):
                 lines.insert(0, f"{holder} = {text}")
         return [self.rarely(line.replace(self.lean, "v.view.fuller")) for line in lines] if rarely else lines
 

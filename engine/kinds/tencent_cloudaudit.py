@@ -270,13 +270,14 @@ _HIDDEN: Final = frozenset(
 )  # what is made of these depends on the redaction key
 _OBJECTS: Final = frozenset(path for path, kind in _ROW_TYPES_BY_PATH.items() if kind == "object")
 
+
 def _peeked(written: Any, key: str) -> Any:
     """
     What stands under *key*, a plain name in quotes, in an object that is *written* as JSON, by a quick look.
 
     None: nothing. The class `list`: a list or nothing, since what the key stands in may lie deeper. True: who knows.
     """
-    if written.__class__ is not str or written[:1] not in "{" or "\\" in written:
+    if written.__class__ is not str or written[:1] not in ("{", "") or "\\" in written:
         return True
     place = written.find(key)
     if place < 0:
@@ -416,11 +417,10 @@ class TencentCloudAudit:
             inner = self.lean.decode(text)
         except UNREADABLE:
             return None
-        name, time = inner.f_eventName, inner.f_eventTime
-        if outer is None:
-            event_id, account = inner.f_eventID, UNSET
-        else:
-            event_id, account = outer.f_EventId or inner.f_eventID, outer.f_AccountID
+        name, time, event_id = inner.f_eventName, inner.f_eventTime, inner.f_eventID
+        account: Any = None
+        if outer is not None:
+            event_id, account = outer.f_EventId or event_id, outer.f_AccountID
             if name in _BLANK:
                 name = outer.f_EventName
             if time.__class__ is not int and time in _BLANK:
@@ -437,22 +437,21 @@ class TencentCloudAudit:
             if "\x00" in event_id:
                 return None
             event_id = self._nested.text(event_id)
+        if account.__class__ is int:
+            account = str(account)
         try:
-            shown = self._shown[name]
-            shown_account = str(account) if account.__class__ is int else self._shown[account]  # digits hide nothing
+            shown, shown_account = self._shown[name], self._shown[account]
         except (KeyError, TypeError):
             shown, shown_account = self._plain(name), self._plain(account)
-            if shown is None or shown_account is None:
+            if not shown or not shown_account:
                 return None
         identity = _identity_of(Identity, (NAME, shown_account, event_id))
         return Event(identity, time, shown, raw, self.whole, _Lean(self, raw, text, None, outer, inner))
 
-    def _plain(self, text: Any) -> str | None:
-        """How the name of an event, or an account, is shown; None for what takes a closer look."""
-        if text.__class__ is int:
-            return str(text)
+    def _plain(self, text: Any) -> str:
+        """How the name of an event, or an account, is shown; empty for what takes a closer look."""
         if text.__class__ is not str or not text or "\x00" in text:
-            return None
+            return ""
         shown = self._nested.text(text)
         if len(text) <= _SHORT:
             remember(self._shown, text, shown)
@@ -935,10 +934,8 @@ def _plan_of_actor_type(read: Callable[[Members, Members, Members], Any]) -> Pla
     def plan(view: _View) -> Any:
         inner = view.inner
         try:
-            identity = inner.f_userIdentity
-            caller = (
-                inner.f_eventPlatform, identity.f_type, identity.f_principalId, identity.f_accountId, identity.f_userName
-            )  # fmt: skip
+            who = inner.f_userIdentity
+            caller = inner.f_eventPlatform, who.f_type, who.f_principalId, who.f_accountId, who.f_userName
             found = known.get(caller)
         except (AttributeError, TypeError):  # not decoded as usual, or nothing to remember it by
             return read(At(view), At(view, _IDENTITY), At(view, _SESSION))

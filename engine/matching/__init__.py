@@ -43,9 +43,9 @@ from typing import Final
 from engine.event import Seen, View
 from engine.expression import Expression
 from engine.kinds import Schema, schema
+from engine.matching.arrangement import Candidates
 from engine.matching.codegen import Truth, truth_of
 from engine.matching.conditions import necessary
-from engine.matching.arrangement import Candidates
 from engine.matching.index import Index
 
 __all__ = ["Matcher"]

@@ -8,7 +8,7 @@ reading by reading until none is left; what no remaining conjunction asks about 
 from __future__ import annotations
 
 from array import array
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, NamedTuple
@@ -26,6 +26,7 @@ _MAX_TEXT: Final = 512  # characters of a name that is remembered
 _MAX_LED: Final = 8192  # names, each with what was read together with it
 _MAX_MASKS: Final = 1024  # signatures per group and reading
 _MAX_ALL_MASKS: Final = 50_000
+_MANY: Final = 64  # tests on one path: from so many on they are looked up by the bits of a signature
 
 
 class Conjunctions(NamedTuple):
@@ -84,7 +85,8 @@ class Arrangement:
 
     def slowly(self, seen: Seen) -> Sequence[int]:
         """The rules that what the kind has *seen* may match, or may break, in their order."""
-        view, found = seen.view, ()  # type: tuple[View, Sequence[int]]
+        view = seen.view
+        found: Sequence[int] = ()
         for group in self.groups_of(view):
             alive = self._alive(group, view, set())
             if alive:
@@ -261,8 +263,8 @@ class Arrangement:
 
     def _asked_by(self, group: Group, alive: int) -> tuple[Step, ...]:
         """The steps of *group* after the lead that those who are *alive* ask for, with the bits that they ask about."""
-        asked: Counter[int] = Counter()  # by place; each conjunction, and each bit, is added once
-        relevant: Counter[int] = Counter()
+        asked: defaultdict[int, int] = defaultdict(int)  # by place
+        relevant: defaultdict[int, int] = defaultdict(int)
         for bit_of_it in _bits(alive):
             for signatures, bit in self._conjunctions.all[group.numbers[bit_of_it]][1]:
                 place, offset = self._where[signatures]
@@ -309,15 +311,12 @@ class Masks(dict[int, int]):
         self._full = full
         self._spend = spend  # called when a mask is remembered
         self.asked = self.relevant = 0
-        parts: list[tuple[int, array[int], dict[int, int]]] = []
+        parts: list[tuple[_Few | _Many, dict[int, int]]] = []
         for numbers in tests.values():
-            relevant = 0
-            for bit, place in zip(numbers[::2], numbers[1::2], strict=True):
-                relevant |= 1 << bit
-                self.asked |= 1 << place
-            self.relevant |= relevant
-            # Packed: there are many groups, and most are rarely looked at.
-            parts.append((relevant, array("H" if max(numbers) < 2**16 else "L", numbers), {}))
+            part = _Few(numbers) if len(numbers) < 2 * _MANY else _Many(numbers)
+            self.asked |= part.asked
+            self.relevant |= part.relevant
+            parts.append((part, {}))
         self._parts = tuple(parts)
 
     def going_on(self, signature: int) -> int:
@@ -327,19 +326,16 @@ class Masks(dict[int, int]):
     def forget(self) -> None:
         """Let go of everything that came of events."""
         self.clear()
-        for _, _, known in self._parts:
+        for _, known in self._parts:
             known.clear()
 
     def __missing__(self, signature: int) -> int:
         mask = self._full
-        for relevant, tests, known in self._parts:
-            of_part = signature & relevant
+        for part, known in self._parts:
+            of_part = signature & part.relevant
             fails = known.get(of_part)
             if fails is None:
-                fails, numbers = 0, iter(tests)
-                for bit, place in zip(numbers, numbers, strict=True):
-                    if not of_part >> bit & 1:
-                        fails |= 1 << place
+                fails = part.fails(of_part)
                 if len(known) < _MAX_MASKS:
                     self._spend()
                     known[of_part] = fails
@@ -349,6 +345,60 @@ class Masks(dict[int, int]):
         self._spend()
         self[signature] = mask
         return mask
+
+
+class _Few:
+    """Which conjunctions demand which bits of a path, packed: there are many groups, most of them rarely looked at."""
+
+    __slots__ = ("_numbers", "asked", "relevant")
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        """*numbers* are bits, and behind each the place of a conjunction that demands it."""
+        self.asked = self.relevant = 0
+        for bit, place in zip(numbers[::2], numbers[1::2], strict=True):
+            self.relevant |= 1 << bit
+            self.asked |= 1 << place
+        self._numbers = array("H" if max(numbers) < 2**16 else "L", numbers)
+
+    def fails(self, signature: int) -> int:
+        """The conjunctions that demand a bit which is not set."""
+        fails, numbers = 0, iter(self._numbers)
+        for bit, place in zip(numbers, numbers, strict=True):
+            if not signature >> bit & 1:
+                fails |= 1 << place
+        return fails
+
+
+class _Many:
+    """The same by bits: of many tests on a path, such as for one address each, a value passes few, or all but few."""
+
+    __slots__ = ("_by_bit", "_once", "_several", "asked", "relevant")
+
+    def __init__(self, numbers: Sequence[int]) -> None:
+        self._by_bit: dict[int, int] = {}  # who demands it
+        demanded: dict[int, int] = {}
+        for bit, place in zip(numbers[::2], numbers[1::2], strict=True):
+            self._by_bit[bit] = self._by_bit.get(bit, 0) | 1 << place
+            demanded[place] = demanded.get(place, 0) | 1 << bit
+        self.relevant, self.asked = sum(1 << bit for bit in self._by_bit), sum(1 << place for place in demanded)
+        self._several = [(bits, 1 << place) for place, bits in demanded.items() if bits & bits - 1]
+        self._once = self.asked & ~sum(place for _, place in self._several)
+
+    def fails(self, signature: int) -> int:
+        unset = self.relevant & ~signature
+        if unset.bit_count() <= signature.bit_count():
+            fails = 0
+            for bit in _bits(unset):
+                fails |= self._by_bit[bit]
+            return fails
+        passes = 0
+        for bit in _bits(signature):
+            passes |= self._by_bit[bit]
+        fails = self._once & ~passes
+        for bits, place in self._several:
+            if bits & unset:
+                fails |= place
+        return fails
 
 
 def _at(reading: Reading, seen: Seen) -> int:

@@ -209,7 +209,9 @@ def _breaks_by_type(node: Node) -> bool:
         return _breaks_by_type(below[0])
     if kind == "comparator" or (kind == "function_expression" and node["value"] in _BY_TYPE):
         return all(
-            child["type"] == "literal" or path_of(child) is not None or (kind == "comparator" and _breaks_by_type(child))
+            child["type"] == "literal"
+            or path_of(child) is not None
+            or (kind == "comparator" and _breaks_by_type(child))
             for child in below
         )
     return False

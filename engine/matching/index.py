@@ -33,7 +33,7 @@ LESSONS: Final = 400  # events, before the order is settled
 _MAX_KEPT: Final = 32 * 1024  # bytes of an event that is kept while the index learns
 _MAX_QUICK: Final = 32  # paths in the generated function
 _MAX_TOGETHER: Final = 200  # different sets of values at paths that are read together, as estimated
-_RARELY: Final = 0.01  # of events, for each field: decoding it costs what it does to decode so many of them again
+_RARELY: Final = 0.02  # of events, for each field: decoding it costs what it does to decode so many of them again
 _LOOK: Final = 0.2  # what one more look costs, against reading one path that has not been seen before
 
 
@@ -145,7 +145,8 @@ class _Lessons:
         arrangement = Arrangement(self._known, conjunctions, readings, rest)
         come = self._come(arrangement)
         for reading in readings:
-            reading.rarely = come[reading].bit_count() < _RARELY * len(reading.sources) * self._events
+            dear = sum(1 + self._known.cost(part.path) / 3 for part in reading.parts)
+            reading.rarely = come[reading].bit_count() < _RARELY * dear * self._events
         self._views.clear()
         self._seen.clear()
         return arrangement

@@ -167,4 +167,4 @@ def test_what_came_of_events_is_forgotten_as_a_whole() -> None:
     ]
 
     assert held
-    assert sum(len(masks) + sum(len(known) for _, _, known in masks._parts) for masks in held) <= 2 * 50
+    assert sum(len(masks) + sum(len(known) for _, known in masks._parts) for masks in held) <= 2 * 50
