@@ -43,7 +43,6 @@ from typing import Final
 from engine.event import Seen, View
 from engine.expression import Expression
 from engine.kinds import Schema, schema
-from engine.matching.arrangement import Candidates
 from engine.matching.codegen import Truth, truth_of
 from engine.matching.conditions import necessary
 from engine.matching.index import Index
@@ -64,23 +63,23 @@ class Matcher:
         self._asked = bytearray(len(self._expressions))
         self._all = list(range(len(self._expressions)))
         self._kind = kind
+        self._indexed = indexed
         self._index: Index | None = None
-        self.candidates: Candidates = self._learning if indexed else lambda _: self._all
+
+    def candidates(self, seen: Seen) -> Sequence[int]:
         """
-        The numbers of the expressions that may hold of what a kind has seen, or break; all others are false, and raise
-        nothing.
+        The numbers of the expressions that may hold of what a kind has *seen*, or break; all others are false, and
+        raise nothing.
 
         Only views whose values have the types that the kind documents (`uniform`) can be pruned for.
         """
-
-    def _learning(self, seen: Seen) -> Sequence[int]:
-        if not seen.view.uniform:
+        if not (self._indexed and seen.view.uniform):
             return self._all
         if self._index is None:
             self._index = _index(self._expressions, schema(self._kind))
         found = self._index.candidates(seen)
         if self._index.settled:
-            self.candidates = self._index.candidates
+            vars(self)["candidates"] = self._index.candidates  # from now on in this method's place
         return found
 
     def holds(self, number: int, view: View) -> bool:
