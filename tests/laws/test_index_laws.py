@@ -42,7 +42,7 @@ DAY = date(2026, 1, 1)
 PATHS = ["eventName", "norm.action", "norm.outcome", "norm.actor_type", "norm.ip", "norm.mfa", "norm.service", "errorCode",
          "sourceIPAddress", "userAgent", "userIdentity.type", "userIdentity.userName", "userIdentity.sessionContext.mfa",
          "userIdentity.sessionContext.attributes.mfaAuthenticated", "requestParameters.a", "requestParameters.Ingress.a",
-         "Value", "userIdentity.Value", "sensitiveAction", "eventTime", "resources", "unknownField", "eventSource", "awsRegion"]  # fmt: skip
+         "requestParameters.Ids", "requestParameters.Filter.Ids", "Value", "userIdentity.Value", "sensitiveAction", "eventTime", "resources", "unknownField", "eventSource", "awsRegion"]  # fmt: skip
 TEXTS = ["Aa", "aa", "ConsoleLogin", "0", "ok", "denied", "root", "1", "", "10.", "Root", "AccessDenied", "AssumeRole",
          "iam.amazonaws.com", "us-east-1"]  # fmt: skip
 paths = st.sampled_from(PATHS)
@@ -63,6 +63,7 @@ def conditions() -> st.SearchStrategy[str]:
         st.tuples(paths, texts).map(lambda t: f"contains({t[0]}, '{t[1]}')"),
         paths.map(lambda p: f"in_list({p}, 'errors')"),
         paths.map(lambda p: f"{p} > `1`"),
+        paths.map(lambda p: f"length({p}) > `1`"),
         paths.map(lambda p: f"!{p}"),
         paths.map(lambda p: f"matches({p}, '(?i)^a')"),
         paths.map(lambda p: f"in_cidr({p}, '10.0.0.0/8')"),

@@ -88,6 +88,38 @@ def test_that_a_rule_may_break_is_seen_behind_a_test_that_fails() -> None:
     assert asked(record(requestParameters='{"Ids": ["a", "b", "c", "d"]}', userAgent="nobody")) == [text]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"Ids": ["a"], "Ids": 5}',
+        '{"x": {"Ids": ["a"]}, "Ids": 5}',
+        '{"Ids": 5, "x": {"Ids": ["a"]}}',
+        '{"x": "\\"Ids\\": [", "Ids": 5}',
+        '{"\\u0049ds": 5, "x": {"Ids": ["a"]}}',
+        '{"Ids" : 5, "x": {"Ids": ["a"]}}',
+        '{"x": ["Ids", [1]], "Ids": 5}',
+        '{"x": "Ids", "Ids": 5}',
+    ],
+)
+def test_a_quick_look_at_a_list_does_not_take_another_value_for_one(text: str) -> None:
+    breaks = "length(requestParameters.Ids) > `3` && userAgent == 'nobody'"
+    asked = Asked(breaks)
+
+    assert [asked(record(requestParameters=text)) for _ in range(3)] == [[breaks]] * 3
+
+
+def test_a_list_is_known_to_be_one_without_decoding_it() -> None:
+    long, breaks = "length(requestParameters.Ids) > `3`", "starts_with(requestParameters.Ids, 'a')"
+    asked = Asked(long, breaks, f"{long} && userAgent == 'nobody'")
+    event = asked._kind.decode(Record(record(requestParameters='{"Ids": ["a"], "x": 1}'))).event
+    assert event is not None
+    assert event.seen is not None
+
+    assert [asked._texts[number] for number in asked._matcher.candidates(event.seen)] == [long, breaks]
+    assert not any(path.startswith("requestParameters") for path in event.view)
+    assert asked(record(requestParameters='{"x": {"Ids": ["a"]}}')) == [long, breaks]  # or it lies deeper
+
+
 def test_odd_types_step_aside_and_nothing_is_lost() -> None:
     texts = ("contains(to_string(userAgent), 'curl')", "userIdentity.text == 'x'", "errorCode != '0'")
     asked = Asked(*texts)
@@ -104,6 +136,21 @@ def test_two_kinds_that_share_a_matcher_do_not_disturb_each_other() -> None:
     asked._kind = kind("tencent.cloudaudit", redaction_key=b"x" * 32)  # its structs hold nothing yet
 
     assert [asked(record()), asked(record(userAgent="x")), asked(record())] == [[text], [], [text]]
+
+
+@pytest.mark.parametrize("many", [1, 1000])
+def test_many_tests_on_one_path_are_looked_up_by_bits_with_the_same_result(many: int) -> None:
+    texts = [f"eventName == 'DeleteUser' && userIdentity.userName == 'u{number}'" for number in range(40)]
+    texts += [f"eventName == 'DeleteUser' && userIdentity.userName != 'u{number}'" for number in range(0, 40, 7)]
+    several = (
+        "eventName == 'DeleteUser' && starts_with(userIdentity.userName, 'u') && ends_with(userIdentity.userName, '3')"
+    )
+    with patch("engine.matching.arrangement._MANY", many):
+        asked = Asked(*texts, several)
+        for name in ("u3", "u33", "u7", "x3", "nobody"):
+            who = {**BASE["userIdentity"], "userName": name}  # type: ignore[dict-item]
+            wanted = [text for text in [*texts, several] if parse(text, lists={}).holds({**BASE, "userIdentity": who})]
+            assert asked(record(userIdentity=who)) == wanted
 
 
 def test_masks_are_forgotten_before_they_fill_the_memory() -> None:
