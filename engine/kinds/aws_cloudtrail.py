@@ -424,10 +424,40 @@ def _norm_plan(name: str) -> Plan:
     read = _NORM.get(name)
     if read is None:
         return lambda _: None
+    if name == "mfa":
+        return _plan_of_mfa
+    if name == "outcome":
+        return _outcome_plan()
 
     def plan(view: _View) -> Any:
         value = read(At(view), At(view, f"userIdentity{SEPARATOR}"))
         return None if value == "" else value
+
+    return plan
+
+
+def _plan_of_mfa(view: _View) -> bool | None:
+    return _mfa_of(view[_MFA_USED], lambda: view[_MFA_AUTHENTICATED])
+
+
+def _outcome_plan() -> Plan:
+    """What an error code, its message and its source tell, which come again and again."""
+    known: dict[Any, str] = {}
+
+    def plan(view: _View) -> Any:
+        record = view.record
+        try:
+            told = record.f_errorCode, record.f_errorMessage, record.f_eventSource
+            found = known.get(told)
+        except (AttributeError, TypeError):  # not decoded as usual, or nothing to remember it by
+            return _outcome(At(view))
+        if found is None:
+            found = _outcome(At(view))
+            texts = [value for value in told if value.__class__ is str]
+            blank = sum(value is None or value is UNSET for value in told)
+            if _tells_outcome(*told) and len(texts) + blank == len(told) and sum(map(len, texts)) <= 2 * _SHORT:
+                remember(known, told, found)
+        return found
 
     return plan
 
@@ -466,6 +496,8 @@ def _tells_outcome(error: Any, message: Any, source: Any) -> bool:
     return error in _BLANK and texts and source != "signin.amazonaws.com"
 
 
+_MFA_USED: Final = f"additionalEventData{SEPARATOR}MFAUsed"
+_MFA_AUTHENTICATED: Final = SEPARATOR.join(("userIdentity", "sessionContext", "attributes", "mfaAuthenticated"))
 _TYPES: Final = {row.path: row.reader.type for row in ROWS}
 _PLAIN_TYPES: Final = ("string", "boolean", "integer", "number")
 _ABSENT: Final = (None, UNSET)
@@ -534,12 +566,17 @@ def _ip(address: Any) -> str | None:
 
 
 def _mfa(fields: Members, identity: Members) -> bool | None:
-    used = _members(fields, "additionalEventData").get("MFAUsed")
+    attributes = _members(_members(identity, "sessionContext"), "attributes")
+    return _mfa_of(
+        _members(fields, "additionalEventData").get("MFAUsed"), lambda: attributes.get("mfaAuthenticated")
+    )  # fmt: skip
+
+
+def _mfa_of(used: Any, authenticated: Callable[[], Any]) -> bool | None:
     if used is not None:
         return text_of(used) in ("Yes", "true")
-    attributes = _members(_members(identity, "sessionContext"), "attributes")
-    authenticated = text_of(attributes.get("mfaAuthenticated"))
-    return None if authenticated is None else authenticated.lower() == "true"
+    text = text_of(authenticated())
+    return None if text is None else text.lower() == "true"
 
 
 def _body_id(value: dict[str, Any]) -> str:

@@ -372,7 +372,7 @@ class _Few:
 class _Many:
     """The same by bits: of many tests on a path, such as for one address each, a value passes few, or all but few."""
 
-    __slots__ = ("_by_bit", "_once", "_several", "asked", "relevant")
+    __slots__ = ("_by_bit", "_several", "asked", "relevant")
 
     def __init__(self, numbers: Sequence[int]) -> None:
         self._by_bit: dict[int, int] = {}  # who demands it
@@ -382,7 +382,6 @@ class _Many:
             demanded[place] = demanded.get(place, 0) | 1 << bit
         self.relevant, self.asked = sum(1 << bit for bit in self._by_bit), sum(1 << place for place in demanded)
         self._several = [(bits, 1 << place) for place, bits in demanded.items() if bits & bits - 1]
-        self._once = self.asked & ~sum(place for _, place in self._several)
 
     def fails(self, signature: int) -> int:
         unset = self.relevant & ~signature
@@ -394,7 +393,7 @@ class _Many:
         passes = 0
         for bit in _bits(signature):
             passes |= self._by_bit[bit]
-        fails = self._once & ~passes
+        fails = self.asked & ~passes
         for bits, place in self._several:
             if bits & unset:
                 fails |= place
