@@ -18,6 +18,8 @@ at once which of all tests on that path their value passes, its *signature*; if 
 and the tests are tried. The group has a *mask* for each signature; masks are joined until no bit is left, which for
 most events is after one or two. Paths whose tokens few values occur at together share one table. In what order paths
 are read, which of them together, and which are worth a place in the lean struct, is learned from the first events.
+What most events come to first is looked up together with the name: behind both stands the group without those that
+fail there, and with no more than the bits that the others ask about, so that for most events one *and* is left to do.
 
 Why one can believe it. Four things could make a fast matcher differ from a loop over the rules, and each is cut off
 at its root:
@@ -30,7 +32,9 @@ at its root:
 - The *View* could give other values than the full decode. It uses the same readers, and is compared with it, field by
   field, on odd-typed events, in the tests of the kinds.
 - A *token* could stand for two values. It is remembered only if its kind says that it tells the value, and if no other
-  token is equal to it (True == 1 == 1.0); where it is not sure, the value is read.
+  token is equal to it (True == 1 == 1.0); where it is not sure, the value is read. One token stands for many on
+  purpose: that there is a list, or nothing, which is all that must be known of a part that breaks on other types. Its
+  signature has the bits of every test that some list passes, or nothing does.
 
 The rest of the engine sees `RuleSet` only; `Matcher` is what stands behind it.
 """

@@ -6,8 +6,8 @@ group of conjunctions under one name, and for those that demand none, bit masks 
 say of the event's values (`signatures`).
 
 The first events are looked at slowly, to learn which paths leave out most for what they cost, and which of them can be
-read together. Then a function is generated that reads them in that order, straight from the struct into which the
-record was decoded. It steps aside, to the slow way, for an event that is not decoded like that.
+read together. Then functions are generated that read them in that order, straight from the struct into which the
+record was decoded. They step aside, to the slow way, for an event that is not decoded like that.
 
 The index only prunes. A value of a type that tests do not expect, such as an object where texts stand, passes every
 test, so what a rule makes of it, error or not, is decided by the rule. What is learned changes the order only.
