@@ -457,6 +457,17 @@ def test_nothing_is_said_of_a_sound_rule(folder: Path, match: str) -> None:
         ("starts_with(eventName, 'Delete') && lower(eventName) == 'createuser'", "starts_with(eventName, 'Delete') and lower(eventName) == 'createuser' exclude each other"),
         ("in_list('ConsoleLogin', 'delete_audit_track')", "it reads nothing of the event, and is false"),
         ("starts_with(eventName, 'Create') && starts_with(eventName, 'Delete')", "starts_with(eventName, 'Create') and starts_with(eventName, 'Delete') exclude each other"),
+        ("in_cidr(sourceIPAddress, '10.0.0.0/8') && in_cidr(sourceIPAddress, '192.168.0.0/16')", "in_cidr(sourceIPAddress, '10.0.0.0/8') and in_cidr(sourceIPAddress, '192.168.0.0/16') exclude each other"),
+        ("in_cidr(norm.ip, ['10.0.0.0/8', '::/0']) && in_cidr(norm.ip, ['192.168.0.0/16', '11.0.0.0/8'])", "in_cidr(norm.ip, ['10.0.0.0/8', '::/0']) and in_cidr(norm.ip, ['192.168.0.0/16', '11.0.0.0/8']) exclude each other"),
+        ("in_cidr(sourceIPAddress, '10.1.0.0/16') && !(in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']))", "in_cidr(sourceIPAddress, '10.1.0.0/16') and not in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']) exclude each other"),
+        ("in_cidr(sourceIPAddress, '10.0.0.0/8') && !(in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']))", "in_cidr(sourceIPAddress, '10.0.0.0/8') and not in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']) exclude each other"),
+        ("length(requestParameters.Ids) < `0`", "length(requestParameters.Ids) < `0` is impossible"),
+        ("length(requestParameters.Ids) == `-1`", "length(requestParameters.Ids) == `-1` is impossible"),
+        ("`2.5` == length(userIdentity.userName)", "`2.5` == length(userIdentity.userName) is impossible"),
+        ("length(requestParameters.Ids) > `2` && length(requestParameters.Ids) < `3`", "length(requestParameters.Ids) > `2` and length(requestParameters.Ids) < `3` exclude each other"),
+        ("requestParameters.Ids && length(requestParameters.Ids) < `1`", "requestParameters.Ids and length(requestParameters.Ids) < `1` exclude each other"),
+        ("eventName == 'ConsoleLogin' && norm.action == 'StopLogging'", "eventName == 'ConsoleLogin' and norm.action == 'StopLogging' exclude each other"),
+        ("in_list(norm.action, 'delete_audit_track') && lower(eventName) == 'consolelogin'", "lower(eventName) == 'consolelogin' and in_list(norm.action, 'delete_audit_track') exclude each other"),
         ("sensitiveAction && norm.mfa && type(sensitiveAction) == 'string'", "sensitiveAction and type(sensitiveAction) == 'string' exclude each other"),
     ],
 )  # fmt: skip
@@ -469,7 +480,10 @@ def test_a_condition_that_can_never_hold_is_an_error_with_its_reason(folder: Pat
 
 @pytest.mark.parametrize(
     "match",
-    ["norm.outcome != 'ok' || norm.outcome != 'denied'", "eventName || !eventName", "errorCode != `null`", "`true`"],
+    [
+        "norm.outcome != 'ok' || norm.outcome != 'denied'", "eventName || !eventName", "errorCode != `null`", "`true`",
+        "length(norm.outcome) >= `0`", "length(errorCode) > `-1`", "!(norm.action) || eventName",
+    ],
 )  # fmt: skip
 def test_a_condition_that_always_holds_is_told(folder: Path, match: str) -> None:
     assert "always-holds" in codes(folder, match)
@@ -571,6 +585,39 @@ def test_a_name_is_contained_in_its_list(folder: Path) -> None:
     )
 
     assert [problem.code for problem in checked(folder, wide, narrow)] == ["contained-rule"]
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ("in_cidr(sourceIPAddress, '10.1.0.0/16')", "in_cidr(sourceIPAddress, '10.0.0.0/8')"),
+        ("in_cidr(sourceIPAddress, ['10.1.0.0/16', '2001:db8::/48'])", "in_cidr(sourceIPAddress, ['10.0.0.0/8', '::/0'])"),
+        ("in_cidr(sourceIPAddress, '10.0.0.0/8')", "in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9', '::/0'])"),
+        ("length(requestParameters.Ids) > `5`", "length(requestParameters.Ids) >= `3`"),
+        ("length(userIdentity.userName) == `8`", "userIdentity.userName"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["tencent.cloudaudit", "aws.cloudtrail"])
+def test_a_narrower_network_or_length_is_contained_in_a_wider(folder: Path, kind: str, narrow: str, wide: str) -> None:
+    first, second = rule(f"{LOGIN} && {wide}"), rule(f"{LOGIN} && {narrow}", "mine.test1")
+
+    problems = checked(folder, *(text.replace("tencent.cloudaudit", kind) for text in (first, second)))
+
+    assert [(p.code, Path(p.place.file).name) for p in problems] == [("contained-rule", "test1.yaml")]
+
+
+@pytest.mark.parametrize("kind", ["tencent.cloudaudit", "aws.cloudtrail"])
+def test_an_event_is_the_same_by_either_of_its_names(folder: Path, kind: str) -> None:
+    first = rule(f"{LOGIN} && norm.outcome == 'ok'")
+    second = rule("lower(norm.action) == 'consolelogin' && norm.outcome == 'ok'", "mine.test1")
+    third = rule("contains(['consolelogin', 'stoplogging'], lower(norm.action)) && norm.outcome == 'ok'", "mine.test2")
+
+    problems = checked(folder, *(text.replace("tencent.cloudaudit", kind) for text in (first, second, third)))
+
+    assert [(p.code, Path(p.place.file).name) for p in problems] == [
+        ("contained-rule", "test.yaml"),
+        ("same-condition", "test1.yaml"),
+    ]
 
 
 def test_two_rules_with_one_condition_however_written(folder: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 from engine.catalogue import catalogue
 from engine.errors import Problem
 from engine.expression import Expression
-from engine.kinds import Field
+from engine.kinds import Field, schema
 from engine.lint import conditions, events
 from engine.lint.codes import ACROSS_RULES
 from engine.lint.cost import cost
@@ -107,11 +107,11 @@ def _wrong_expressions(rule: Rule, document: Document, faults: _Faults) -> Itera
 
 
 def _provers(examined: Examined, fields_of: KindFields) -> dict[str, Prover]:
-    kinds = {rule.kind for rule in examined.rules}
-    return {
-        kind: Prover(Schema.of(fields_of(kind), uniform=kind in UNIFORM), examined.rules.lists)
-        for kind in sorted(kinds)
-    }
+    provers: dict[str, Prover] = {}
+    for kind in sorted({rule.kind for rule in examined.rules}):
+        known = Schema.of(fields_of(kind), uniform=kind in UNIFORM, aliases=schema(kind).aliases)
+        provers[kind] = Prover(known, examined.rules.lists)
+    return provers
 
 
 def _problems(document: Document, notes: Iterable[Note], unasked: frozenset[str]) -> Iterator[Problem]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.expression import Node, children, excerpt, part
 from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts
 from engine.lint.reading import Finding
-from engine.lint.terms import SHARES, key, path_of, reads_event, subjects
+from engine.lint.terms import SHARES, key, node_of, path_of, reads_event, subjects
 
 
 def truths_of_unknown(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
@@ -141,14 +141,16 @@ def _allows(world: World, node: Node, both: World, prover: Prover) -> bool:
 
 def event_names(tree: Node, prover: Prover) -> frozenset[str] | None:
     """The case-folded names of the events that can satisfy *tree*; None where they may be any."""
-    name = key({"type": "field", "value": "eventName", "children": []})
+    paths = ["eventName", *(alias for alias, path in prover.schema.aliases.items() if path == "eventName")]
+    keys = [key(node_of(path)) for path in paths]
     found: set[str] = set()
     try:
         for world in prover.possible(tree):
-            names = folded_texts(name, world.values(), prover.lists)
-            if names is None:
+            names = [folded_texts(name, world.values(), prover.lists) for name in keys]
+            known = [texts for texts in names if texts is not None]
+            if not known:
                 return None
-            found |= names
+            found |= frozenset.intersection(*known)
     except TooMany:
         return None
     return frozenset(found)

@@ -40,8 +40,13 @@ class Possible:
         found = self._known.get(said)
         if found is None or not said:
             possible = self._has_witness(node) or not self._prover.never(node)
-            found = self._known[said] = (possible, paths_read(node))
+            found = self._known[said] = (possible, self._paths(node))
         return found
+
+    def _paths(self, node: Node) -> frozenset[str] | None:
+        """The paths that *node* reads, by one name each."""
+        paths, aliases = paths_read(node), self._prover.schema.aliases
+        return None if paths is None else frozenset(aliases.get(path, path) for path in paths)
 
     def _has_witness(self, node: Node) -> bool:
         """Whether *node* plainly asks one path for a text that may stand there."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import Final, cast
 
+from engine.event import SEPARATOR
 from engine.kinds import NORM_FIELDS, NORM_VALUES, Field, JsonType
 from engine.strict_yaml import nearest
 
@@ -25,17 +27,26 @@ class Schema:
     fields: Mapping[str, Field]
     below: frozenset[str]
     certain: Mapping[str, Field] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    """Paths that hold the same text as another one: null where that is null or '', a text where it is no text."""
 
     @classmethod
-    def of(cls, fields: Iterable[Field], *, uniform: bool = False) -> Schema:
-        """The schema of *fields* and `norm.*`; *uniform*: every field has its documented type in every event."""
+    def of(
+        cls, fields: Iterable[Field], *, uniform: bool = False, aliases: Mapping[str, str] = MappingProxyType({})
+    ) -> Schema:
+        """
+        The schema of *fields* and `norm.*`; *uniform*: every field has its documented type in every event.
+
+        *aliases* are those of `engine.kinds.Schema`.
+        """
         known = {item.path: item for item in fields}
         for path, kind in NORM_FIELDS.items():
             known.setdefault(path, Field(path, cast("JsonType", kind), "", NORM_VALUES.get(path, ())))
         below = {path.rsplit(".", depth)[0] for path in known for depth in range(1, path.count(".") + 1)}
         certain = {path: replace(item, values=()) for path, item in known.items() if uniform}
         certain |= {path: Field(path, "string", "", values, nullable=False) for path, values in NORM_VALUES.items()}
-        return cls(known, frozenset(below), certain)
+        dotted = {alias.replace(SEPARATOR, "."): path.replace(SEPARATOR, ".") for alias, path in aliases.items()}
+        return cls(known, frozenset(below), certain, dotted)
 
     def knows(self, path: str) -> bool:
         return path in self.fields or path in self.below
