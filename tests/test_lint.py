@@ -507,6 +507,20 @@ def test_a_negated_typo_is_true_on_every_event(folder: Path) -> None:
     assert {"always-holds", "unknown-field"} <= found
 
 
+@pytest.mark.parametrize("path", ["userIdentity.qwertz", "norm.qwertz"])
+def test_a_negated_typo_below_a_documented_object_is_so_too(folder: Path, path: str) -> None:
+    assert "always-holds" in codes(folder, f"{LOGIN} && {path} != 'x'")
+    assert "always-holds" not in codes(folder, f"{LOGIN} && requestParameters.qwertz != 'x'")
+
+
+def test_norm_has_its_types_in_every_kind(folder: Path) -> None:
+    text = rule("norm.mfa == 'false'").replace("tencent.cloudaudit", "aws.cloudtrail")
+
+    assert [(p.code, p.severity) for p in checked(folder, text) if p.code == "comparison-type"] == [
+        ("comparison-type", "error")
+    ]
+
+
 def test_null_equals_null(folder: Path) -> None:
     assert "null-equality" in codes(folder, f"{LOGIN} && userIdentity.userName == userIdentity.principalId")
     assert "null-equality" in codes(folder, f"{LOGIN} && qwertz == asdfgh")
@@ -595,6 +609,8 @@ def test_a_name_is_contained_in_its_list(folder: Path) -> None:
         ("in_cidr(sourceIPAddress, '10.0.0.0/8')", "in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9', '::/0'])"),
         ("length(requestParameters.Ids) > `5`", "length(requestParameters.Ids) >= `3`"),
         ("length(userIdentity.userName) == `8`", "userIdentity.userName"),
+        ("norm.time > `10`", "norm.time >= `5`"),
+        ("requestParameters.Port > `1024`", "`22` < requestParameters.Port"),
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("kind", ["tencent.cloudaudit", "aws.cloudtrail"])

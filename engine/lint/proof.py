@@ -290,7 +290,9 @@ class Prover:
         if kind in {"array", "number"} and _lists_contradict(name, claims, self.lists):
             return False
         if kind == "number":
-            return not (_no_number(name, claims) or (_is_call(subject, "length") and self._no_length(name, claims)))
+            is_length = _is_call(subject, "length")
+            ordered = is_length or path_of(subject) is not None  # the decode lets no NaN through; functions may give it
+            return not (_no_number(name, claims, ordered=ordered) or (is_length and self._no_length(name, claims)))
         return True
 
     def _no_length(self, length: Key, claims: Iterable[Claim], *, least: int = 0) -> bool:
@@ -298,7 +300,7 @@ class Prover:
         about = [claim for claim in claims if any(name == length for name, _ in claim.about)]
         if any(claim.outcome == "broken" for claim in about):
             return False
-        lengths = lengths_within(_bounds(length, about, whole=True), least=least)
+        lengths = lengths_within(_bounds(length, about, ordered=True), least=least)
         if lengths is None or len(lengths) > MAX_LENGTHS:
             return False
         return not any(self._fits(number, length, about) for number in lengths)
@@ -624,11 +626,8 @@ def _no_address(name: Key, claims: list[Claim], lists: Lists) -> bool:
     return bool(inside) and nowhere(inside, outside)  # a text that is no address is in no network
 
 
-def _bounds(name: Key, claims: Iterable[Claim], *, whole: bool) -> Iterator[Bound]:
-    """
-    The bounds that *claims* set to the number called *name*; *whole*: it is a whole number, so that what does not hold
-    holds the other way round, as it does not of NaN.
-    """
+def _bounds(name: Key, claims: Iterable[Claim], *, ordered: bool) -> Iterator[Bound]:
+    """The bounds that *claims* set to the number called *name*; *ordered*: it is not NaN, which is in no bounds."""
     for claim in claims:
         compared = literal_side(claim.atom)
         if compared is None or key(compared[0]) != name or type_of(compared[1]) != "number":
@@ -639,7 +638,7 @@ def _bounds(name: Key, claims: Iterable[Claim], *, whole: bool) -> Iterator[Boun
             operator = _FROM_THE_OTHER_SIDE.get(operator, operator)
         if claim.outcome == "true":
             yield operator, bound
-        elif claim.outcome == "false" and whole and operator in _OPPOSITE:
+        elif claim.outcome == "false" and ordered and operator in _OPPOSITE:
             yield _OPPOSITE[operator], bound
 
 
@@ -647,11 +646,11 @@ _FROM_THE_OTHER_SIDE: Final[Mapping[str, str]] = {"lt": "gt", "lte": "gte", "gt"
 _OPPOSITE: Final[Mapping[str, str]] = {"lt": "gte", "lte": "gt", "gt": "lte", "gte": "lt"}
 
 
-def _no_number(name: Key, claims: list[Claim]) -> bool:
-    """Whether no number fits the bounds in *claims*; only bounds that hold count, since NaN is in none."""
+def _no_number(name: Key, claims: list[Claim], *, ordered: bool) -> bool:
+    """Whether no number fits the bounds in *claims*; *ordered* as for `_bounds`."""
     low, high = -math.inf, math.inf
     open_low = open_high = False
-    for operator, bound in _bounds(name, claims, whole=False):
+    for operator, bound in _bounds(name, claims, ordered=ordered):
         if operator in {"gt", "gte"} and (bound > low or (bound == low and operator == "gt")):
             low, open_low = bound, operator == "gt"
         if operator in {"lt", "lte"} and (bound < high or (bound == high and operator == "lt")):

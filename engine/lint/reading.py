@@ -396,7 +396,7 @@ class _Reader:
         if not any(TYPES_MAP.get(type(value).__name__) == wants for value in values):
             message = f"{known.path} is {_a(known.type)} and the list holds none: it never contains it"
             hint = "write the values in single quotes" if wants == "string" else None
-            self._note(offset, "comparison-type", message, hint)
+            self._note(offset, "comparison-type", message, hint, error=known.path in self.schema.certain)
             return
         for index, value in enumerate(values):
             if isinstance(value, str) and wants == "string":

@@ -12,7 +12,8 @@ from engine.kinds import NORM_FIELDS, NORM_VALUES, Field, JsonType
 from engine.strict_yaml import nearest
 
 # Kinds whose decode gives every documented field its documented type, whatever the record held; CloudTrail's fields
-# keep the type that they came with, so nothing can be proven from what is documented about them.
+# keep the type that they came with, so nothing can be proven from what is documented about them. Of `norm`, which we
+# make ourselves, every kind keeps the types.
 UNIFORM: Final = frozenset({"tencent.cloudaudit"})
 
 
@@ -44,6 +45,7 @@ class Schema:
             known.setdefault(path, Field(path, cast("JsonType", kind), "", NORM_VALUES.get(path, ())))
         below = {path.rsplit(".", depth)[0] for path in known for depth in range(1, path.count(".") + 1)}
         certain = {path: replace(item, values=()) for path, item in known.items() if uniform}
+        certain |= {path: replace(known[path], values=()) for path in NORM_FIELDS}
         certain |= {path: Field(path, "string", "", values, nullable=False) for path, values in NORM_VALUES.items()}
         dotted = {alias.replace(SEPARATOR, "."): path.replace(SEPARATOR, ".") for alias, path in aliases.items()}
         return cls(known, frozenset(below), certain, dotted)
@@ -57,13 +59,14 @@ class Schema:
         return known is not None and (known.open or known.type in {"any", "array"})
 
     def may_hold(self, path: str) -> bool:
-        """Whether an event is known that may have *path*: it is documented, or stands below something open."""
-        above = [path.rsplit(".", depth)[0] for depth in range(path.count(".") + 1)]
-        return (
-            self.knows(path)
-            or any(self.open(known) for known in above[1:])
-            or "object" in {known.type for known in map(self.fields.get, above[1:]) if known is not None}
-        )
+        """Whether an event is known that may have *path*: it is documented, or stands below what nobody documents."""
+        if self.knows(path):
+            return True
+        above = path
+        while not self.knows(above) and "." in above:
+            above = above.rpartition(".")[0]
+        known = self.fields.get(above)
+        return known is not None and (self.open(above) or (known.type == "object" and above not in self.below))
 
     def without(self, paths: Iterable[str]) -> Schema:
         """The same with *paths* certain to be absent."""
