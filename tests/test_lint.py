@@ -553,6 +553,10 @@ def test_null_equals_null(folder: Path) -> None:
         ("ends_with(lower(norm.action), 'Key')", "unknown-event"),
         ("contains(lower(norm.outcome), 'fail')", "part-of-closed"),
         ("contains(keys(@), 'x')", "costly"),
+        ("matches(eventName, '^Delte')", "unknown-event"),
+        ("glob(lower(norm.action), 'delte*')", "unknown-event"),
+        ("upper(eventName) == 'CONSOLELOGN'", "unknown-event"),
+        ("eventName != 'consolelogin' && sensitiveAction", "event-spelling"),
     ],
 )
 def test_what_is_doubtful_has_its_code(folder: Path, match: str, code: str) -> None:
@@ -567,6 +571,9 @@ def test_what_is_doubtful_has_its_code(folder: Path, match: str, code: str) -> N
         "in_list(eventName, 'create_access_key') && lower(eventName) == 'createapikey'",  # it knows the list
         "!(userIdentity.type) && lower(eventName) == 'consolelogin'",
         "contains(eventName, 'Delete') && norm.outcome == 'denied'",
+        "eventName == 'CreateTopic' || eventName == 'createTopic'",
+        "upper(eventName) == 'CONSOLELOGIN'",
+        "matches(eventName, '^(?i)delete') && norm.outcome == 'denied'",
     ],
 )
 def test_what_only_looks_doubtful_is_left_alone(folder: Path, match: str) -> None:
@@ -579,6 +586,30 @@ def test_the_nearest_name_and_the_list_are_suggested(folder: Path) -> None:
 
     assert "did you mean 'ConsoleLogin'?" in [problem.suggestion for problem in near]
     assert "write in_list(eventName, 'create_access_key')" in [problem.suggestion for problem in alias]
+
+
+@pytest.mark.parametrize(
+    ("match", "suggestion"),
+    [
+        ("lower(eventName) == 'consolelogn'", "did you mean 'consolelogin'?"),
+        ("upper(norm.action) == 'CONSOLELOGN'", "did you mean 'CONSOLELOGIN'?"),
+        ("starts_with(eventName, 'Delte')", "did you mean 'Delete'?"),
+        ("ends_with(lower(eventName), 'polciy')", "did you mean 'policy'?"),
+        ("matches(eventName, '^consolel')", "case counts here: write '(?i)^consolel'"),
+        ("glob(eventName, 'delete*key')", "case counts here: ask lower(eventName) for the text in small letters"),
+        ("norm.action == 'CreateApiKey'", "write in_list(norm.action, 'create_access_key')"),
+        ("eventName != 'consolelogin'", "write lower(eventName) != 'consolelogin'"),
+        ("contains(['consolelogin'], eventName)", "ask lower(eventName), and write 'consolelogin'"),
+        ("eventName == ConsoleLogin", "write 'ConsoleLogin' if a text is meant"),
+        ("contains([Ok, 'denied'], norm.outcome)", "write 'Ok' if a text is meant"),
+        ("starts_with(eventName, Delete)", "write 'Delete' if a text is meant"),
+        ("matches(norm.outcome, 'denied|failed')", "write contains(['denied', 'failed'], norm.outcome)"),
+        ("glob(upper(norm.outcome), 'D*')", "write norm.outcome == 'denied'"),
+        ("contains('ConsoleLogin StopLogging', lower(eventName))", "write contains(['consolelogin', 'stoplogging'], lower(eventName))"),
+    ],
+)  # fmt: skip
+def test_what_was_meant_is_suggested(folder: Path, match: str, suggestion: str) -> None:
+    assert suggestion in [problem.suggestion for problem in checked(folder, rule(match))]
 
 
 # --- rules together ---------------------------------------------------------------------------------------------------

@@ -49,9 +49,24 @@ class Catalogue:
         from engine.strict_yaml import nearest  # noqa: PLC0415 only doubtful names need it
 
         known = [other for service in services for other in self.services.get(service, ())]
-        known = known or [names[0] for names in self.spellings.values()]
+        folded = {other.lower(): other for other in sorted(known)}
+        folded = folded or {lower: names[0] for lower, names in self.spellings.items()}
         lengths = range(len(name) - 4, len(name) + 5)
-        return nearest(name, sorted(other for other in known if len(other) in lengths), cutoff=0.8)
+        near = nearest(name.lower(), sorted(other for other in folded if len(other) in lengths), cutoff=0.8)
+        return None if near is None else folded[near]
+
+    def nearest_part(self, part: str, *, end: bool = False) -> str | None:
+        """The beginning of a known name, or, with *end*, the end of one, that is most like *part*."""
+        from engine.strict_yaml import nearest  # noqa: PLC0415 only doubtful names need it
+
+        lower = part.lower()
+        found: dict[str, str] = {}
+        for names in self.spellings.values():
+            for length in range(max(1, len(part) - 1), len(part) + 2):
+                piece = names[0][-length:] if end else names[0][:length]
+                found.setdefault(piece.lower(), piece)
+        near = nearest(lower, sorted(found), cutoff=0.8)
+        return None if near is None else found[near]
 
 
 @cache

@@ -13,6 +13,7 @@ from typing import Final
 from engine.expression import Node, children, excerpt, item_start, part, walk
 from engine.functions import TYPES_MAP, parsed_address, wanted
 from engine.kinds import Field
+from engine.lint.parts import CASES, HAS_PART
 from engine.lint.proof import literal_side, texts_of
 from engine.lint.schema import Schema
 from engine.lint.terms import path_of, type_of, types
@@ -33,7 +34,6 @@ class Finding:
 _ROOT: Final = ""
 _JSON_NAMES: Final = frozenset({"true", "false", "null"})
 _LISTS: Final = frozenset({"multi_select_list", "projection", "filter_projection", "value_projection"})
-_ONE_CASE: Final[dict[str, Callable[[str], str]]] = {"lower": str.lower, "upper": str.upper}
 Where = str | None  # a path in the event ("" is all of it), or None: not known what is looked at
 
 
@@ -72,12 +72,16 @@ class _Reader:
         self.found = found
         self.needed: frozenset[int] = frozenset()  # parts without which the whole is not true, by `id`
 
-    def read(self, node: Node, at: Where, offset: int) -> Where:
-        """Read *node* against the value at path *at*; gives the path of its value, if that is known."""
+    def read(self, node: Node, at: Where, offset: int, *, text: bool = False) -> Where:
+        """
+        Read *node* against the value at path *at*; gives the path of its value, if that is known.
+
+        *text*: where it stands, a text may have been meant.
+        """
         offset = node.get("start", offset)
         kind = node["type"]
         if kind == "field":
-            return None if self._bare_literal(node, at, offset) else self._field(node, at, offset)
+            return None if self._bare_literal(node, at, offset) else self._field(node, at, offset, text=text)
         if kind in {"subexpression", "index_expression", "pipe"}:
             if kind == "subexpression":
                 self._negated_parent(node, offset)
@@ -100,7 +104,7 @@ class _Reader:
             return None
         if kind == "multi_select_list":
             for child in children(node):
-                self._operand(child, at, offset)
+                self._operand(child, at, offset, text=True)
             return None
         for child in children(node):
             self.read(child, None if kind == "expref" else at, offset)
@@ -118,7 +122,8 @@ class _Reader:
         )
         return True
 
-    def _field(self, node: Node, at: Where, offset: int) -> Where:
+    def _field(self, node: Node, at: Where, offset: int, *, text: bool = False) -> Where:
+        """As read, of a field."""
         if at is None:
             return None
         name: str = node["value"]
@@ -134,21 +139,20 @@ class _Reader:
             self._note(offset, "unknown-field", f"{at} is {_a(parent.type)} and has no field {name}")
             return None
         near = self.schema.nearest(path)
-        self.found.append(
-            Finding(
-                offset,
-                "unknown-field",
-                f"no event of this kind is known to have the field {path}",
-                f"did you mean {near}?" if near else None,
-                error=near is not None,
-            )
-        )
+        hint = f"did you mean {near}?" if near else None
+        if text and near is None:
+            hint = f"write '{name}' if a text is meant"
+        message = f"no event of this kind is known to have the field {path}"
+        self._note(offset, "unknown-field", message, hint, error=near is not None)
         return None
 
     def _comparator(self, node: Node, at: Where, offset: int) -> None:
         left, right = node["children"]
         self._negated_side(node, offset)
-        paths = [self._operand(child, at, offset) for child in (left, right)]
+        paths = [
+            self._operand(child, at, offset, text=other["type"] != "literal")
+            for child, other in ((left, right), (right, left))
+        ]
         for path, other, literal in ((paths[0], left, right), (paths[1], right, left)):
             if path is not None and literal["type"] == "literal" and path in self.schema.fields:
                 self._compare(self.schema.fields[path], other, literal, node["value"], literal.get("start", offset))
@@ -250,13 +254,13 @@ class _Reader:
             message = "! binds tighter than the dot: this is a member of a flag, null on every event"
             self._note(offset, "not-precedence", message, f"write !({rest})")
 
-    def _operand(self, node: Node, at: Where, offset: int) -> Where:
-        """As read, but a lone double-quoted name is first suspected to be a text."""
+    def _operand(self, node: Node, at: Where, offset: int, *, text: bool) -> Where:
+        """As read, but a lone double-quoted name is first suspected to be a text; *text*: a bare one, too."""
         if node.get("quoted") and self._meant_as_text(node["value"], at):
             message = f'"{node["value"]}" in double quotes is the field of that name, not a text'
             self._note(node.get("start", offset), "quoted-identifier", message, f"write '{node['value']}'")
             return None
-        return self.read(node, at, offset)
+        return self.read(node, at, offset, text=text)
 
     def _meant_as_text(self, name: str, at: Where) -> bool:
         if at is None:  # inside a list, whose fields nobody documents: only a name that needs no quotes is suspected
@@ -295,7 +299,7 @@ class _Reader:
         allowed_types = wanted(node["value"], len(node["children"]))
         for index, (child, allowed) in enumerate(zip(node["children"], allowed_types, strict=False)):
             where = child.get("start", offset)
-            path = self._operand(child, at, offset)
+            path = self._operand(child, at, offset, text=index > 0)
             paths.append(path)
             if index == 0:
                 self._part_of_text(node, path, offset)
@@ -352,9 +356,9 @@ class _Reader:
         if name not in {"contains", "starts_with", "ends_with"} or len(arguments) != 2:
             return
         for cased, literals in (arguments, arguments[::-1]):
-            if cased["type"] != "function_expression" or cased["value"] not in _ONE_CASE:
+            if cased["type"] != "function_expression" or cased["value"] not in CASES:
                 continue
-            change = _ONE_CASE[cased["value"]]
+            change = CASES[cased["value"]]
             values = texts_of(literals) if name == "contains" and cased is arguments[1] else None
             if values is None:
                 one = literals["value"] if literals["type"] == "literal" and cased is arguments[0] else None
@@ -412,7 +416,8 @@ class _Reader:
         if name == "contains" and first["type"] == "literal" and isinstance(first["value"], str):
             if second["type"] == "literal":
                 return
-            items = [item.strip() for item in re.split(r"[,;|\s]+", first["value"]) if item.strip()]
+            cased = CASES.get(second["value"], str) if second["type"] == "function_expression" else str
+            items = [cased(item.strip()) for item in re.split(r"[,;|\s]+", first["value"]) if item.strip()]
             shown = ", ".join(f"'{item}'" for item in items)
             message = (
                 f"this asks whether '{excerpt(first['value'], 40)}' contains the value as a part of its text: "
@@ -426,14 +431,19 @@ class _Reader:
                 error=False,
             )
             return
-        if first["type"] == "function_expression" and first["value"] in {"lower", "upper"}:
-            path = path_of(first["children"][0])
+        case: Callable[[str], str] = str
+        if first["type"] == "function_expression" and first["value"] in CASES:
+            path, case = path_of(first["children"][0]), CASES[first["value"]]
         known = self.schema.fields.get(path) if path else None
         if known is not None and known.values and second["type"] == "literal":
             one_of = ", ".join(known.values)
             message = f"{known.path} is one of {one_of}: test it as a whole, not a part of its text"
-            fitting = [value for value in known.values if isinstance(second["value"], str) and second["value"] in value]
+            asked = second["value"] if isinstance(second["value"], str) else None
+            fitting = [value for value in known.values if asked is not None and HAS_PART[name](case(value), asked)]
             hint = f"write {known.path} == '{fitting[0]}'" if len(fitting) == 1 else None
+            if len(fitting) > 1:
+                shown = ", ".join(f"'{value}'" for value in fitting)
+                hint = f"write contains([{shown}], {known.path})"
             self._note(offset, "part-of-closed", message, hint, error=False)
 
     def _note(self, offset: int, code: str, message: str, suggestion: str | None = None, *, error: bool = True) -> None:
