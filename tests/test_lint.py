@@ -87,7 +87,7 @@ def test_sound_conditions_are_left_alone(text: str) -> None:
                 "no event of this kind is known to have the field userIdentity.tpye (did you mean userIdentity.type?)",
             ),
         ),
-        ("eventName.x", ("unknown-field@10", "eventName is a text and has no field x")),
+        ("eventName.x", ("unknown-field@10", "eventName is a text and has no field x (write eventName)")),
         (
             "errorCode != `0`",
             (
@@ -147,7 +147,7 @@ def test_sound_conditions_are_left_alone(text: str) -> None:
         ),
         (
             "starts_with(eventName, `5`)",
-            ("argument-type@23", "starts_with() wants string as argument 2, here it has a number"),
+            ("argument-type@23", "starts_with() wants string as argument 2, here it has a number (write '5')"),
         ),
         (
             "length(eventTime)",
@@ -605,6 +605,11 @@ def test_the_nearest_name_and_the_list_are_suggested(folder: Path) -> None:
         ("starts_with(eventName, Delete)", "write 'Delete' if a text is meant"),
         ("matches(norm.outcome, 'denied|failed')", "write contains(['denied', 'failed'], norm.outcome)"),
         ("glob(upper(norm.outcome), 'D*')", "write norm.outcome == 'denied'"),
+        ("lower(eventName) == 'ConsoleLogin'", "write 'consolelogin'"),
+        ("eventName == 'A' && eventName == 'B'", "remove one of them, or join them with || if either is enough"),
+        ("norm.outcome", "say which events it is about"),
+        ("qwertz && sensitiveAction", "is it right? docs/events.md has the fields"),
+        ("starts_with(eventTime, '17')", "write to_string(eventTime)"),
         ("contains('ConsoleLogin StopLogging', lower(eventName))", "write contains(['consolelogin', 'stoplogging'], lower(eventName))"),
     ],
 )  # fmt: skip
@@ -676,6 +681,30 @@ def test_two_rules_with_one_condition_however_written(folder: Path) -> None:
     ]
 
 
+COUNT = "count: {at_least: 5, within: 15m}\n"
+
+
+@pytest.mark.parametrize("memory", [COUNT, "first_seen: {values: [norm.actor], over: 30d}\n", "silent: {for: 30m}\n"])
+def test_rules_that_remember_alike_are_compared(folder: Path, memory: str) -> None:
+    first, second = rule(LOGIN, extra=memory), rule("'consolelogin' == lower(eventName)", "mine.test1", memory)
+
+    assert [p.code for p in checked(folder, first, second)] == ["same-condition"]
+
+
+def test_a_rule_that_counts_less_is_contained_in_one_that_counts_more_of_the_same(folder: Path) -> None:
+    narrow = rule(f"{LOGIN} && norm.mfa", "mine.test1", COUNT)
+
+    assert [p.code for p in checked(folder, rule(LOGIN, extra=COUNT), narrow)] == ["contained-rule"]
+    assert checked(folder, rule(LOGIN, extra=f"group_by: [norm.ip]\n{COUNT}"), narrow) == []
+    assert checked(folder, rule(LOGIN, extra=COUNT.replace("5", "6")), narrow) == []
+
+
+def test_what_a_rule_leaves_out_by_an_exception_is_not_contained_in_it(folder: Path) -> None:
+    wide = rule(LOGIN, extra=UNLESS % "norm.actor_type == 'root'")
+
+    assert checked(folder, wide, rule(f"{LOGIN} && norm.actor_type == 'root'", "mine.test1")) == []
+
+
 @pytest.mark.parametrize(
     "extra", ["count: {at_least: 5, within: 15m}\n", "first_seen: {values: [norm.actor], over: 30d}\n"]
 )
@@ -696,6 +725,22 @@ def test_an_exception_that_hides_everything_is_an_error(folder: Path) -> None:
     problems = checked(folder, rule(f"{LOGIN} && norm.outcome == 'ok'", extra=UNLESS % "norm.outcome != 'failed'"))
 
     assert [(p.code, p.severity) for p in problems] == [("exception-hides-all", "error")]
+
+
+def test_exceptions_that_hide_everything_together_are_an_error(folder: Path) -> None:
+    two = UNLESS % "norm.mfa" + '  - {match: "!(norm.mfa)", reason: r, owner: ann, expires: 2099-01-01}\n'
+
+    assert [(p.code, p.place.line) for p in checked(folder, rule(LOGIN, extra=two))] == [("exception-hides-all", 8)]
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "severity"), [("match", "never-holds", "error"), ("absent", "always-holds", "warning")]
+)
+def test_a_step_that_the_match_leaves_out_is_told(folder: Path, step: str, code: str, severity: str) -> None:
+    steps = f"sequence:\n  within: 1h\n  steps:\n    - match: norm.mfa\n    - {step}: eventName == 'StopLogging'\n"
+    problems = checked(folder, rule(LOGIN, extra=steps))
+
+    assert [(p.code, p.severity, p.place.line) for p in problems] == [(code, severity, 12)]
 
 
 def test_an_exception_that_excepts_nothing_is_told(folder: Path) -> None:
@@ -726,7 +771,7 @@ def test_an_unused_list_and_an_unknown_event_in_a_list_are_told(folder: Path) ->
 
     assert [(p.code, p.place.line, p.suggestion) for p in problems] == [
         ("unknown-event", 3, "did you mean 'StopLogging'?"),
-        ("unused-list", 1, None),
+        ("unused-list", 1, "remove it, or ask it: in_list(…, 'forgotten')"),
     ]
 
 

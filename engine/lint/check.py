@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
 from engine.catalogue import catalogue
 from engine.errors import Problem
-from engine.expression import Expression
+from engine.expression import Expression, Node
 from engine.kinds import Field, schema
 from engine.lint import conditions, events
 from engine.lint.codes import ACROSS_RULES
@@ -24,7 +25,7 @@ from engine.lint.relations import relations
 from engine.lint.schema import UNIFORM, Schema
 from engine.lint.silencing import Silencer
 from engine.packs.loader import Examined, expression_texts
-from engine.rule import FirstSeen, Rule, Silent
+from engine.rule import Exception_, FirstSeen, Rule, Sequence, Silent
 from engine.strict_yaml import Document, Loc
 
 KindFields = Callable[[str], Iterable[Field]]  # the fields of a kind by its name
@@ -45,6 +46,7 @@ def lint(examined: Examined, fields_of: KindFields, today: date, *, view: View |
             *_about_the_file(rule, document, today),
             *_about_expressions(rule, document, prover),
             *_about_exceptions(rule, prover),
+            *_about_steps(rule, prover),
         ]
         if not any(note.error and note.code != "never-holds" for note in notes[rule.id]):
             notes[rule.id] += idle_tests(rule, prover, view)
@@ -68,7 +70,11 @@ def errors(examined: Examined, fields_of: KindFields) -> list[Problem]:
         document, prover = examined.documents[rule.id], provers[rule.kind]
         notes = [
             note
-            for note in (*_wrong_expressions(rule, document, faults[rule.kind]), *_about_exceptions(rule, prover))
+            for note in (
+                *_wrong_expressions(rule, document, faults[rule.kind]),
+                *_about_exceptions(rule, prover),
+                *_about_steps(rule, prover),
+            )
             if note.error
         ]
         if notes:
@@ -146,13 +152,16 @@ def _problem(document: Document, note: Note) -> Problem:
 def _about_the_file(rule: Rule, document: Document, today: date) -> Iterator[Note]:
     expected = {test.expect for test in rule.tests}
     if "alert" not in expected:
-        yield Note(("tests",), "no-firing-test", "no test shows an event that raises this rule")
+        hint = "add a test with expect: alert"
+        yield Note(("tests",), "no-firing-test", "no test shows an event that raises this rule", hint)
     if "nothing" not in expected:
-        yield Note(("tests",), "no-quiet-test", "no test shows an event that must not raise this rule")
+        hint = "add a test with expect: nothing, of an event that is almost right"
+        yield Note(("tests",), "no-quiet-test", "no test shows an event that must not raise this rule", hint)
     for index, exception in enumerate(rule.unless):
         if not exception.holds_on(today):
             message = f"this exception expired on {exception.expires}; its owner is {exception.owner}"
-            yield Note(("unless", index, "expires"), "expired-exception", message)
+            hint = "remove it, or agree on another end with its owner"
+            yield Note(("unless", index, "expires"), "expired-exception", message, hint)
     if not _named_after(rule.id, document.file):
         stem = rule.id.rsplit(".", 1)[-1]
         yield Note(("id",), "file-name", f"the file of this rule should be called {stem}.yaml")
@@ -168,14 +177,42 @@ def _named_after(rule_id: str, file: str) -> bool:
 def _about_exceptions(rule: Rule, prover: Prover) -> Iterator[Note]:
     if not rule.unless or prover.never(rule.match.tree):
         return
+    narrow = "narrow it, or disable the rule"
+    hides = False
     for index, exception in enumerate(rule.unless):
         loc = ("unless", index, "match")
         if prover.implies(rule.match.tree, exception.match.tree):
+            hides = True
             message = "this exception holds for every event that satisfies the rule: the rule is silent"
-            yield Note(loc, "exception-hides-all", message, "narrow it, or disable the rule", error=True)
+            yield Note(loc, "exception-hides-all", message, narrow, error=True)
         elif not prover.never(exception.match.tree) and not prover.together(rule.match.tree, exception.match.tree):
             message = "no event that satisfies the rule satisfies this exception: it excepts nothing"
-            yield Note(loc, "exception-never-applies", message)
+            yield Note(loc, "exception-never-applies", message, "remove it, or correct it")
+    if not hides and len(rule.unless) > 1 and prover.implies(rule.match.tree, _any_of(rule.unless)):
+        message = "one of these exceptions holds for every event that satisfies the rule: the rule is silent"
+        yield Note(("unless",), "exception-hides-all", message, narrow.replace("it", "one", 1), error=True)
+
+
+def _any_of(exceptions: Iterable[Exception_]) -> Node:
+    """Whether one of *exceptions* holds; a broken one hides nothing, and neither does it keep another from hiding."""
+    trees = [exception.match.tree for exception in exceptions]
+    return reduce(lambda left, right: {"type": "or_expression", "children": [left, right]}, trees)
+
+
+def _about_steps(rule: Rule, prover: Prover) -> Iterator[Note]:
+    """The steps of a sequence that no event can be, since the rule looks at others only."""
+    if not isinstance(rule.memory, Sequence):
+        return
+    for index, step in enumerate(rule.memory.steps):
+        if prover.never(step.match.tree) or prover.together(rule.match.tree, step.match.tree):
+            continue
+        hint = "name the events of all steps in 'match', or leave it out"
+        if step.absent:
+            message = "no event that satisfies 'match' satisfies this step: it is absent from every sequence"
+            yield Note(("sequence", "steps", index, "absent"), "always-holds", message, hint)
+        else:
+            message = "no event that satisfies 'match' satisfies this step: the sequence is never complete"
+            yield Note(("sequence", "steps", index, "match"), "never-holds", message, hint, error=True)
 
 
 def _about_lists(examined: Examined) -> Iterator[Problem]:
@@ -190,7 +227,8 @@ def _about_lists(examined: Examined) -> Iterator[Problem]:
     for name, document in examined.lists.items():
         notes = list(_about_events(document, sorted(of_events.get(name, ()))))
         if name not in asked and not broken:  # a rule that could not be read may ask it
-            notes.append(Note(("name",), "unused-list", f"no rule asks the list '{name}'"))
+            hint = f"remove it, or ask it: in_list(…, '{name}')"
+            notes.append(Note(("name",), "unused-list", f"no rule asks the list '{name}'", hint))
         yield from _problems(document, notes, frozenset())
 
 
@@ -203,7 +241,7 @@ def _about_events(document: Document, kinds: Iterable[str]) -> Iterator[Note]:
         for index, value in enumerate(document.data.get("values", ())):
             for unknown, near in events.unknown_values([value], known):
                 message = f"no event is known to be called '{unknown}'"
-                hint = f"did you mean '{near}'?" if near else None
+                hint = f"did you mean '{near}'?" if near else events.UNSEEN
                 yield Note(("values", index), "unknown-event", message, hint)
 
 

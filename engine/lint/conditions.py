@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.expression import Node, children, excerpt, part
-from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts
+from engine.lint.parts import CASES
+from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts, literal_side
 from engine.lint.reading import Finding
 from engine.lint.terms import SHARES, key, node_of, path_of, reads_event, subjects
 
@@ -28,10 +29,11 @@ def truths_of_unknown(tree: Node, text: str, prover: Prover) -> Iterator[Finding
 def truths(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
     """The condition, or parts of it, that no event or every event satisfies."""
     if prover.never(tree):
-        yield Finding(tree.get("start", 0), "never-holds", _never(tree, text, prover))
+        yield Finding(tree.get("start", 0), "never-holds", *_never(tree, text, prover))
         return
     if prover.always(tree):
-        yield Finding(tree.get("start", 0), "always-holds", "every event satisfies this", error=False)
+        hint = "say which events it is about"
+        yield Finding(tree.get("start", 0), "always-holds", "every event satisfies this", hint, error=False)
         return
     yield from _parts(tree, text, prover, tree.get("start", 0))
 
@@ -45,29 +47,46 @@ def _parts(node: Node, text: str, prover: Prover, offset: int) -> Iterator[Findi
             continue
         said = excerpt(part(child, text), 60)
         if prover.never(child):
-            yield Finding(at, "never-holds", f"no event satisfies this part: {said}", error=False)
+            hint = _never(child, text, prover)[1]
+            yield Finding(at, "never-holds", f"no event satisfies this part: {said}", hint, error=False)
         elif prover.always(child):
-            yield Finding(at, "always-holds", f"every event satisfies this part: {said}", error=False)
+            hint = "remove it, or correct it"
+            yield Finding(at, "always-holds", f"every event satisfies this part: {said}", hint, error=False)
         else:
             yield from _parts(child, text, prover, at)
 
 
-def _never(tree: Node, text: str, prover: Prover) -> str:
-    """Why no event satisfies *tree*, where there is one reason."""
+def _never(tree: Node, text: str, prover: Prover) -> tuple[str, str]:
+    """Why no event satisfies *tree*, where there is one reason, and what to do about it."""
+    message = "no event satisfies this condition"
     if not reads_event(tree):
-        return "no event satisfies this condition: it reads nothing of the event, and is false"
+        return f"{message}: it reads nothing of the event, and is false", "say what it asks of the event"
     try:
         reasons = prover.conflicts(tree)
     except TooMany:  # pragma: no cover - then nothing was proven
         reasons = []
     if not reasons:
-        return "no event satisfies this condition: it asks for something and for its opposite"
+        return f"{message}: it asks for something and for its opposite", "remove one of the two"
     if len(reasons) != 1:
-        return "no event satisfies this condition"
+        return message, "correct it, or remove what cannot be"
     claims = [_said(claim, text) for claim in reasons[0]]
     if len(claims) == 1:
-        return f"no event satisfies this condition: {claims[0]} is impossible"
-    return f"no event satisfies this condition: {' and '.join(claims[:3])} exclude each other"
+        return f"{message}: {claims[0]} is impossible", _other_case(reasons[0][0].atom) or "correct it"
+    return (
+        f"{message}: {' and '.join(claims[:3])} exclude each other",
+        "remove one of them, or join them with || if either is enough",
+    )
+
+
+def _other_case(atom: Node) -> str | None:
+    """What was meant by `lower(eventName) == 'ConsoleLogin'`."""
+    compared = literal_side(atom)
+    if compared is None or compared[0]["type"] != "function_expression" or not isinstance(compared[1], str):
+        return None
+    case = CASES.get(compared[0]["value"])
+    if case is None or case(compared[1]) == compared[1]:
+        return None
+    return f"write '{case(compared[1])}'"
 
 
 def _said(claim: Claim, text: str) -> str:

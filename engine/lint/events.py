@@ -21,6 +21,7 @@ _NAME_PATHS: Final = frozenset({"eventName", "norm.action"})
 _SERVICE_PATHS: Final = frozenset({"norm.service", "resourceType"})
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _SAME_VERB: Final = {"update": "modify"}  # the older API of CloudAudit updates what the newer one modifies
+UNSEEN: Final = "is the name right? If you have seen it, say so in an ignore"
 _FEW: Final = 12  # a list of more names is a topic, not the spellings of one call
 
 
@@ -164,7 +165,7 @@ def _unknown(item: _Named, known: Catalogue, services: frozenset[str]) -> Findin
     near = known.nearest(item.name, services)
     where = f" of {', '.join(sorted(services))}" if services and near else ""
     message = f"no event{where} is known to be called '{item.name}'"
-    hint = f"did you mean '{item.asked.cased(near)}'?" if near else None
+    hint = f"did you mean '{item.asked.cased(near)}'?" if near else UNSEEN
     return Finding(item.offset, "unknown-event", message, hint, error=False)
 
 

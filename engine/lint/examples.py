@@ -14,6 +14,8 @@ from engine.rule import Example, Rule, Sequence
 
 _NAMES: Final = frozenset({"eventName", "norm.action"})
 
+_FIRST: Final = "correct the condition first"
+
 View = Callable[[str, Mapping[str, Any]], Fields]  # kind and sample to the fields that rules see
 
 
@@ -24,9 +26,9 @@ def idle_tests(rule: Rule, prover: Prover, view: View | None) -> Iterator[Note]:
     for index, test in enumerate(rule.tests):
         loc = ("tests", index)
         if test.expect == "nothing" and never:
-            yield Note(loc, "test-cannot-fail", "this cannot fail: no event satisfies the condition")
+            yield Note(loc, "test-cannot-fail", "this cannot fail: no event satisfies the condition", _FIRST)
         elif test.expect == "alert" and always and rule.memory is None:
-            yield Note(loc, "test-cannot-fail", "this cannot fail: every event satisfies the condition")
+            yield Note(loc, "test-cannot-fail", "this cannot fail: every event satisfies the condition", _FIRST)
         elif test.expect == "nothing" and read and view is not None and _shows_nothing(rule, test, read, view):
             message = "this cannot fail: the event says nothing about what the condition reads"
             yield Note(loc, "test-cannot-fail", message, f"give it {_first(read)}, and one thing that is almost right")

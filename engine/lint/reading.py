@@ -136,12 +136,12 @@ class _Reader:
         if parent is not None and at not in self.schema.below:
             if parent.type == "object":
                 return None
-            self._note(offset, "unknown-field", f"{at} is {_a(parent.type)} and has no field {name}")
+            self._note(offset, "unknown-field", f"{at} is {_a(parent.type)} and has no field {name}", f"write {at}")
             return None
         near = self.schema.nearest(path)
         hint = f"did you mean {near}?" if near else None
-        if text and near is None:
-            hint = f"write '{name}' if a text is meant"
+        if near is None:
+            hint = f"write '{name}' if a text is meant" if text else "is it right? docs/events.md has the fields"
         message = f"no event of this kind is known to have the field {path}"
         self._note(offset, "unknown-field", message, hint, error=near is not None)
         return None
@@ -307,11 +307,13 @@ class _Reader:
                 self._among(node["children"][0], path, where)
             if child["type"] == "literal":
                 given = TYPES_MAP.get(type(child["value"]).__name__, "unknown")
-                self._argument(node["value"], index, f"{_a(given)}", given, allowed, where)
+                text = f"'{json.dumps(child['value'])}'"
+                self._argument(node["value"], index, _a(given), given, allowed, where, text)
             elif path is not None and path in self.schema.fields:
                 kind = {"integer": "number"}.get(self.schema.fields[path].type, self.schema.fields[path].type)
                 if kind != "any":
-                    self._argument(node["value"], index, f"{path}, {_a(kind)}", kind, allowed, where)
+                    text = f"to_string({part(child, self.text)})"
+                    self._argument(node["value"], index, f"{path}, {_a(kind)}", kind, allowed, where, text)
         self._swapped(node, offset)
         self._one_case(node, offset)
         if node["value"] == "contains" and len(paths) == 2:
@@ -377,11 +379,15 @@ class _Reader:
                     error=cased is arguments[0] and id(node) in self.needed,
                 )
 
-    def _argument(self, name: str, index: int, shown: str, given: str, allowed: list[str], offset: int) -> None:
+    def _argument(
+        self, name: str, index: int, shown: str, given: str, allowed: list[str], offset: int, text: str
+    ) -> None:
+        """An argument that a function cannot take; *text* is how it is written as one."""
         plain = {kind.split("-")[0] for kind in allowed}
         if plain and given != "null" and given not in plain:
             message = f"{name}() wants {' or '.join(sorted(plain))} as argument {index + 1}, here it has {shown}"
-            self._note(offset, "argument-type", message)
+            hint = f"write {text}" if plain == {"string"} and given in _SCALARS else None
+            self._note(offset, "argument-type", message, hint)
 
     def _among(self, items: Node, path: Where, offset: int) -> None:
         """contains([`0`], errorCode): a list that holds nothing of the field's type."""

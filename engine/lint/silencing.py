@@ -72,9 +72,10 @@ class Silencer:
             for code in ignore.codes:
                 if code not in unasked and (ignore.index, code) not in self._used:
                     message = f"this ignores {code}, and there is no such finding here that can be ignored"
-                    yield self._warning(ignore, "unused-ignore", message)
+                    hint = f"take {code} out of its brackets" if len(ignore.codes) > 1 else "remove the comment"
+                    yield self._warning(ignore, "unused-ignore", message, hint)
 
-    def _warning(self, ignore: Ignore, code: str, message: str) -> Problem:
+    def _warning(self, ignore: Ignore, code: str, message: str, suggestion: str | None = None) -> Problem:
         place = self._document.at(ignore.index)
-        problem = Problem(place, code, message, excerpt=self._document.excerpt(place))
+        problem = Problem(place, code, message, excerpt=self._document.excerpt(place), suggestion=suggestion)
         return replace(problem, severity="warning")
