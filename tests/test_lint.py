@@ -617,6 +617,39 @@ def test_what_was_meant_is_suggested(folder: Path, match: str, suggestion: str) 
     assert suggestion in [problem.suggestion for problem in checked(folder, rule(match))]
 
 
+@pytest.mark.parametrize(
+    ("match", "code"),
+    [
+        ("eventName == 'ConsoleLogn'", "unknown-event"),
+        ("eventName == 'stopLogging'", "event-spelling"),
+        ("eventName == 'UpdateFunctionCode'", "event-alias"),
+        ("eventName == 'CreateUser' && norm.service == 's3'", "unknown-event"),
+        ("eventName == 'CreateUser' && eventSource == 's3.amazonaws.com'", "unknown-event"),
+        ("contains(eventName, 'ConsoleLogin')", "contains-equality"),
+    ],
+)
+def test_names_of_aws_are_known_too(folder: Path, match: str, code: str) -> None:
+    text = rule(match).replace("tencent.cloudaudit", "aws.cloudtrail")
+
+    assert [problem.code for problem in checked(folder, text)] == [code]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "eventName == 'AttachUserPolicy' && eventSource == 'iam.amazonaws.com'",  # the built-in list of it is Tencent's
+        "eventName == 'GetParameters' && norm.service == 'ssm'",
+        "starts_with(eventName, 'UpdateFunctionCode')",
+        "contains(eventName, 'UpdateFunctionCode')",
+        "in_list(eventName, 'aws_update_function_code')",
+        "eventName == 'ConsoleLogin' && norm.service == 'signin'",
+        "eventName == 'DeleteDBInstance' && norm.service == 'rds'",
+    ],
+)
+def test_of_names_of_aws_that_are_right_nothing_is_said(folder: Path, match: str) -> None:
+    assert checked(folder, rule(match).replace("tencent.cloudaudit", "aws.cloudtrail")) == []
+
+
 # --- rules together ---------------------------------------------------------------------------------------------------
 
 

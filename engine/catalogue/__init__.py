@@ -13,13 +13,19 @@ from functools import cache
 from importlib import resources
 from typing import Final
 
-_FILES: Final[Mapping[str, str]] = {"tencent.cloudaudit": "tencent_cloudaudit.txt"}
+_FILES: Final[Mapping[str, str]] = {
+    "tencent.cloudaudit": "tencent_cloudaudit.txt",
+    "aws.cloudtrail": "aws_cloudtrail.txt",
+}
+# Clouds whose calls in the plural are other calls, not another name of one: GetParameters reads many at once.
+_MEANT_PLURALS: Final = frozenset({"aws.cloudtrail"})
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
     """Event names of one kind: by service as spelled, and every spelling by its name in small letters."""
 
+    kind: str
     services: Mapping[str, frozenset[str]]
     sensitive: frozenset[str]  # names that the vendor lists as sensitive
     spellings: Mapping[str, tuple[str, ...]] = field(repr=False)  # "createtopic" -> CreateTopic, createTopic
@@ -34,15 +40,21 @@ class Catalogue:
         """
         The other names that the same call of the same service has: in another case, in the plural, with a version.
 
-        DeleteSnapshot and DeleteSnapshots, CreateTopic and createTopic, ModifyRecordBatch and ModifyRecordBatchV3.
+        DeleteSnapshot and DeleteSnapshots, CreateTopic and createTopic, ModifyRecordBatch and ModifyRecordBatchV3,
+        CreateFunction and CreateFunction20150331.
         """
         found = {
             other
             for service in self.homes.get(name.lower(), ())
-            for other in self.stems.get((service, stem(name)), ())
+            for other in self.stems.get((service, stem(name, plurals=self.kind in _MEANT_PLURALS)), ())
             if other != name
         }
         return tuple(sorted(found))
+
+    def spelled_too(self, name: str) -> list[str]:
+        """The other spellings of *name* that differ from it only in case, and that a service has beside it."""
+        others = [other for other in self.spellings.get(name.lower(), ()) if other != name]
+        return [other for other in others if any({name, other} <= names for names in self.services.values())]
 
     def nearest(self, name: str, services: Iterable[str] = ()) -> str | None:
         """The known name most like *name*, of *services* if any are given."""
@@ -75,10 +87,10 @@ def catalogue(kind: str) -> Catalogue | None:
     name = _FILES.get(kind)
     if name is None:
         return None
-    return _read(resources.files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines())
+    return _read(kind, resources.files(__package__).joinpath(name).read_text(encoding="utf-8").splitlines())
 
 
-def _read(lines: Iterable[str]) -> Catalogue:
+def _read(kind: str, lines: Iterable[str]) -> Catalogue:
     services: dict[str, frozenset[str]] = {}
     spellings: dict[str, list[str]] = {}
     homes: dict[str, set[str]] = {}
@@ -89,7 +101,7 @@ def _read(lines: Iterable[str]) -> Catalogue:
         for written in names:
             name = written.rstrip("!")
             plain.append(name)
-            stems.setdefault((service, stem(name)), []).append(name)
+            stems.setdefault((service, stem(name, plurals=kind in _MEANT_PLURALS)), []).append(name)
             if name != written:
                 sensitive.add(name)
             known = spellings.setdefault(name.lower(), [])
@@ -98,6 +110,7 @@ def _read(lines: Iterable[str]) -> Catalogue:
             homes.setdefault(name.lower(), set()).add(service)
         services[service] = frozenset(plain)
     return Catalogue(
+        kind,
         services,
         frozenset(sensitive),
         {name: tuple(known) for name, known in spellings.items()},
@@ -113,12 +126,16 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
             yield service.strip(), names.split()
 
 
-_VERSION: Final = re.compile(r"(V\d+|New|Ex)$")
+_VERSION: Final = re.compile(r"(V\d+|New|Ex|20\d{6}(v\d+)?)$")
 _PLURAL: Final = re.compile(r"(?<=[a-z])(ies|s)(?=[A-Z]|$)")
 
 
-def stem(name: str, *, lower: bool = True) -> str:
-    """*name* without what tells the spellings of one call apart: case (if *lower*), plurals, a version at its end."""
+def stem(name: str, *, lower: bool = True, plurals: bool = False) -> str:
+    """
+    *name* without what tells the spellings of one call apart: case (if *lower*), plurals (unless they are to be kept),
+    a version at its end.
+    """
     bare = _VERSION.sub("", name)
-    bare = _PLURAL.sub(lambda found: "y" if found[1] == "ies" else "", bare)
+    if not plurals:
+        bare = _PLURAL.sub(lambda found: "y" if found[1] == "ies" else "", bare)
     return bare.lower() if lower else bare

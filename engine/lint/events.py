@@ -18,7 +18,7 @@ from engine.lint.reading import Finding
 from engine.lint.terms import path_of
 
 _NAME_PATHS: Final = frozenset({"eventName", "norm.action"})
-_SERVICE_PATHS: Final = frozenset({"norm.service", "resourceType"})
+_SERVICE_PATHS: Final = frozenset({"norm.service", "resourceType", "eventSource"})
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 _SAME_VERB: Final = {"update": "modify"}  # the older API of CloudAudit updates what the newer one modifies
 UNSEEN: Final = "is the name right? If you have seen it, say so in an ignore"
@@ -101,9 +101,16 @@ def _parts_of_names(tree: Node, known: Catalogue) -> Iterator[Finding]:
             continue
         first, second = node["children"]
         asked, name = _asked(first), second.get("value")
-        if asked is not None and second["type"] == "literal" and isinstance(name, str) and known.knows(name):
+        if asked is None or second["type"] != "literal" or not isinstance(name, str):
+            continue
+        if known.knows(name) and not _versioned(name, known):
             message = f"'{name}' is the whole name of an event, and this asks for names that contain it"
             yield Finding(start, "contains-equality", message, f"write {asked} == '{name}'", error=False)
+
+
+def _versioned(name: str, known: Catalogue) -> bool:
+    """Whether the call is also recorded with a date behind its name, so that a part of it is rightly asked for."""
+    return any(double.startswith(name) and double[len(name)].isdigit() for double in known.doubles(name))
 
 
 _WORDS: Final[Mapping[str, str]] = {"starts_with": "begins with", "ends_with": "ends with", "contains": "contains"}
@@ -186,7 +193,8 @@ def _left_out(item: _Named, known: Catalogue, lists: Lists, covered: _Covered) -
         return
     if not item.wanted:
         return
-    others = [name for name in same if not covered.spelled(name)] if item.exact else []
+    # What another service calls nearly the same is another call.
+    others = [name for name in known.spelled_too(item.name) if not covered.spelled(name)] if item.exact else []
     if others:
         message = f"'{item.name}' is also recorded as {', '.join(others)}, which this leaves out"
         yield Finding(item.offset, "event-spelling", message, _in_any_case(item), False)
@@ -194,7 +202,7 @@ def _left_out(item: _Named, known: Catalogue, lists: Lists, covered: _Covered) -
     names = {item.name, *same}
     doubles = {double for name in names for double in known.doubles(name)}
     missing = sorted(double for double in doubles if double.lower() not in covered.folded)
-    home = _list_with(same[0], lists)
+    home = _list_with(same[0], lists, known)
     if home is not None and not lists[home] <= covered.folded:
         also = sorted(lists[home] - covered.folded)
         shown = ", ".join(also[:3]) + (", …" if len(also) > 3 else "")
@@ -213,12 +221,18 @@ def _in_any_case(item: _Named) -> str:
     return f"write lower({item.asked.path}) {'==' if item.wanted else '!='} '{item.name.lower()}'"
 
 
-def _list_with(name: str, lists: Lists) -> str | None:
-    """The smallest list that has this name and is called like it: that of the names of one call, not of a topic."""
+def _list_with(name: str, lists: Lists, known: Catalogue) -> str | None:
+    """
+    The smallest list that has this name and is called like it: that of the names of one call, not of a topic. A list
+    that has names of another cloud is none of this one.
+    """
     homes = [
         (len(values), home)
         for home, values in lists.items()
-        if name.casefold() in values and 1 < len(values) <= _FEW and _called_like(home, name)
+        if name.casefold() in values
+        and 1 < len(values) <= _FEW
+        and _called_like(home.removeprefix(f"{known.kind.partition('.')[0]}_"), name)
+        and all(map(known.knows, values))
     ]
     return min(homes)[1] if homes else None
 
@@ -279,7 +293,7 @@ def _services(node: Node) -> Iterator[str]:
         side = compared[0]
         inner = side["children"][0] if _is_call(side, "lower", 1) else side
         if path_of(inner) in _SERVICE_PATHS:
-            yield compared[1].lower()
+            yield compared[1].lower().removesuffix(".amazonaws.com")
 
 
 def _is_call(node: Node, name: str, arguments: int = 2) -> bool:
