@@ -461,6 +461,8 @@ def test_nothing_is_said_of_a_sound_rule(folder: Path, match: str) -> None:
         ("in_cidr(norm.ip, ['10.0.0.0/8', '::/0']) && in_cidr(norm.ip, ['192.168.0.0/16', '11.0.0.0/8'])", "in_cidr(norm.ip, ['10.0.0.0/8', '::/0']) and in_cidr(norm.ip, ['192.168.0.0/16', '11.0.0.0/8']) exclude each other"),
         ("in_cidr(sourceIPAddress, '10.1.0.0/16') && !(in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']))", "in_cidr(sourceIPAddress, '10.1.0.0/16') and not in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']) exclude each other"),
         ("in_cidr(sourceIPAddress, '10.0.0.0/8') && !(in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']))", "in_cidr(sourceIPAddress, '10.0.0.0/8') and not in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']) exclude each other"),
+        ("userIdentity.userName != userIdentity.userName", "userIdentity.userName != userIdentity.userName is impossible"),
+        ("eventName == 'ConsoleLogin' && 'norm.outcome' == 'ok'", "'norm.outcome' == 'ok' reads nothing of the event, and is false"),
         ("length(requestParameters.Ids) < `0`", "length(requestParameters.Ids) < `0` is impossible"),
         ("length(requestParameters.Ids) == `-1`", "length(requestParameters.Ids) == `-1` is impossible"),
         ("`2.5` == length(userIdentity.userName)", "`2.5` == length(userIdentity.userName) is impossible"),
@@ -499,6 +501,13 @@ def test_a_part_that_cannot_hold_is_told_at_its_place(folder: Path) -> None:
     assert [(p.code, p.severity, p.place.column) for p in problems if p.code == "never-holds"] == [
         ("never-holds", "warning", 42)
     ]
+
+
+@pytest.mark.parametrize("part", ["'norm.outcome' != 'failed'", "userIdentity.userName == userIdentity.userName"])
+def test_a_part_that_always_holds_is_told_at_its_place(folder: Path, part: str) -> None:
+    problems = checked(folder, rule(f"{LOGIN} && {part}"))
+
+    assert [(p.code, p.severity, p.place.column) for p in problems] == [("always-holds", "warning", 41)]
 
 
 def test_a_negated_typo_is_true_on_every_event(folder: Path) -> None:
@@ -715,21 +724,27 @@ def test_two_rules_with_one_condition_however_written(folder: Path) -> None:
 
 
 COUNT = "count: {at_least: 5, within: 15m}\n"
+FIVE = (  # enough events, so that the second could fail
+    "tests:\n  - {name: a, event: {eventName: ConsoleLogin}, expect: alert}\n"
+    "  - {name: b, events: [{event: {eventName: StopLogging}, repeat: {every: 1m, times: 5}}], expect: nothing}\n"
+)
 
 
 @pytest.mark.parametrize("memory", [COUNT, "first_seen: {values: [norm.actor], over: 30d}\n", "silent: {for: 30m}\n"])
 def test_rules_that_remember_alike_are_compared(folder: Path, memory: str) -> None:
-    first, second = rule(LOGIN, extra=memory), rule("'consolelogin' == lower(eventName)", "mine.test1", memory)
+    first = rule(LOGIN, extra=memory, tests=FIVE)
+    second = rule("'consolelogin' == lower(eventName)", "mine.test1", memory, FIVE)
 
     assert [p.code for p in checked(folder, first, second)] == ["same-condition"]
 
 
 def test_a_rule_that_counts_less_is_contained_in_one_that_counts_more_of_the_same(folder: Path) -> None:
-    narrow = rule(f"{LOGIN} && norm.mfa", "mine.test1", COUNT)
+    narrow = rule(f"{LOGIN} && norm.mfa", "mine.test1", COUNT, FIVE)
+    grouped, fewer = f"group_by: [norm.ip]\n{COUNT}", COUNT.replace("at_least: 5", "at_least: 4")
 
-    assert [p.code for p in checked(folder, rule(LOGIN, extra=COUNT), narrow)] == ["contained-rule"]
-    assert checked(folder, rule(LOGIN, extra=f"group_by: [norm.ip]\n{COUNT}"), narrow) == []
-    assert checked(folder, rule(LOGIN, extra=COUNT.replace("5", "6")), narrow) == []
+    assert [p.code for p in checked(folder, rule(LOGIN, extra=COUNT, tests=FIVE), narrow)] == ["contained-rule"]
+    assert checked(folder, rule(LOGIN, extra=grouped, tests=FIVE), narrow) == []
+    assert checked(folder, rule(LOGIN, extra=fewer, tests=FIVE), narrow) == []
 
 
 def test_what_a_rule_leaves_out_by_an_exception_is_not_contained_in_it(folder: Path) -> None:
@@ -742,7 +757,7 @@ def test_what_a_rule_leaves_out_by_an_exception_is_not_contained_in_it(folder: P
     "extra", ["count: {at_least: 5, within: 15m}\n", "first_seen: {values: [norm.actor], over: 30d}\n"]
 )
 def test_a_rule_that_counts_is_contained_in_none(folder: Path, extra: str) -> None:
-    assert checked(folder, rule(LOGIN), rule(f"{LOGIN} && norm.outcome == 'ok'", "mine.test1", extra)) == []
+    assert checked(folder, rule(LOGIN), rule(f"{LOGIN} && norm.outcome == 'ok'", "mine.test1", extra, FIVE)) == []
 
 
 def test_rules_that_only_overlap_are_left_alone(folder: Path) -> None:
@@ -771,7 +786,7 @@ def test_exceptions_that_hide_everything_together_are_an_error(folder: Path) -> 
 )
 def test_a_step_that_the_match_leaves_out_is_told(folder: Path, step: str, code: str, severity: str) -> None:
     steps = f"sequence:\n  within: 1h\n  steps:\n    - match: norm.mfa\n    - {step}: eventName == 'StopLogging'\n"
-    problems = checked(folder, rule(LOGIN, extra=steps))
+    problems = checked(folder, rule(LOGIN, extra=steps, tests=FIVE))
 
     assert [(p.code, p.severity, p.place.line) for p in problems] == [(code, severity, 12)]
 
@@ -788,6 +803,32 @@ def test_a_test_without_anything_that_the_condition_reads_cannot_fail(folder: Pa
     (found,) = checked(folder, rule(LOGIN, tests=tests))
 
     assert (found.code, found.place.line) == ("test-cannot-fail", 10)
+
+
+@pytest.mark.parametrize(
+    ("extra", "event", "found"),
+    [
+        ("count: {at_least: 5, within: 15m}\n", "{eventName: StopLogging}", ["test-cannot-fail"]),
+        ("count: {at_least: 5, within: 15m}\n", "{eventName: ConsoleLogin}", []),  # it is about how many
+        ("count: {at_least: 1, within: 15m, distinct: norm.ip}\n", "{eventName: StopLogging}", []),
+        ("sequence: {within: 1h, steps: [{match: norm.mfa}, {match: sensitiveAction}]}\n", "{eventName: StopLogging}", ["test-cannot-fail"]),
+    ],
+)  # fmt: skip
+def test_a_test_with_too_few_events_that_do_not_count_cannot_fail(
+    folder: Path, extra: str, event: str, found: list[str]
+) -> None:
+    tests = (
+        "tests:\n  - {name: a, event: {eventName: ConsoleLogin}, expect: alert}\n"
+        f"  - {{name: b, event: {event}, expect: nothing}}\n"
+    )
+    assert [problem.code for problem in checked(folder, rule(LOGIN, extra=extra, tests=tests))] == found
+
+
+def test_a_field_is_not_taken_for_what_it_would_stand_in(folder: Path) -> None:
+    (problem,) = checked(folder, rule(f"{LOGIN} && userIdentity.arn == 'x'"))
+
+    assert (problem.code, problem.severity) == ("unknown-field", "warning")
+    assert problem.suggestion == "is it right? docs/events.md has the fields"
 
 
 def test_a_test_of_an_absent_field_can_fail(folder: Path) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from engine.expression import Node, children, excerpt, part
 from engine.lint.parts import CASES
 from engine.lint.proof import Claim, Prover, TooMany, World, claim_of, folded_texts, literal_side
-from engine.lint.reading import Finding
+from engine.lint.reading import Finding, conjuncts
 from engine.lint.terms import SHARES, key, node_of, path_of, reads_event, subjects
 
 
@@ -43,7 +43,7 @@ def _parts(node: Node, text: str, prover: Prover, offset: int) -> Iterator[Findi
         return
     for child in children(node):
         at = child.get("start", offset)
-        if not reads_event(child):
+        if child["type"] == "literal":
             continue
         said = excerpt(part(child, text), 60)
         if prover.never(child):
@@ -61,6 +61,9 @@ def _never(tree: Node, text: str, prover: Prover) -> tuple[str, str]:
     message = "no event satisfies this condition"
     if not reads_event(tree):
         return f"{message}: it reads nothing of the event, and is false", "say what it asks of the event"
+    for needed in conjuncts(tree):
+        if not reads_event(needed) and prover.never(needed):
+            return f"{message}: {excerpt(part(needed, text), 60)} reads nothing of the event, and is false", "remove it"
     try:
         reasons = prover.conflicts(tree)
     except TooMany:  # pragma: no cover - then nothing was proven

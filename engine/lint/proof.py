@@ -431,6 +431,10 @@ def _outcome_for(kind: str, atom: Node, name: Key) -> Outcome | None:
     """The outcome of *atom* for every value of *kind* (empty texts, arrays and objects apart), where it is the same."""
     if key(atom) == name:
         return "true"
+    if atom["type"] == "comparator" and atom["value"] == "eq" and all(key(side) == name for side in children(atom)):
+        return (
+            "true" if path_of(children(atom)[0]) is not None else None
+        )  # functions may give NaN, which equals nothing
     compared = literal_side(atom)
     if compared is not None and key(compared[0]) == name:
         return _compared(kind, atom["value"], compared[1])

@@ -41,18 +41,19 @@ def findings(tree: Node, text: str, schema: Schema) -> list[Finding]:
     """What is doubtful about an expression that is read against a whole event."""
     found: list[Finding] = []
     reader = _Reader(text, schema, found)
-    reader.needed = frozenset(map(id, _conjuncts(tree)))
+    reader.needed = frozenset(map(id, conjuncts(tree)))
     reader.read(tree, _ROOT, 0)
     if "`" in text:
         found += _old_literals(tree, text)
     return sorted(set(found), key=lambda finding: finding.offset)
 
 
-def _conjuncts(tree: Node) -> Iterator[Node]:
+def conjuncts(tree: Node) -> Iterator[Node]:
+    """*tree* and the parts of it without which it is not true."""
     yield tree
     if tree["type"] == "and_expression":
         for child in children(tree):
-            yield from _conjuncts(child)
+            yield from conjuncts(child)
 
 
 def _old_literals(tree: Node, text: str) -> Iterator[Finding]:

@@ -86,4 +86,9 @@ class Schema:
             return f"{parent}.{near}" if parent else near
         ends = {known: known.rpartition(".")[2] for known in self.fields}
         same = [known for known, end in ends.items() if end.lower() == name.lower()]
-        return same[0] if len(same) == 1 else nearest(path, self.fields, cutoff=0.85)
+        if len(same) == 1:
+            return same[0]
+        alike = [
+            known for known, end in ends.items() if nearest(name, [end], cutoff=0.75)
+        ]  # not only what it stands in
+        return nearest(path, alike, cutoff=0.85)
