@@ -653,10 +653,20 @@ def test_names_of_aws_are_known_too(folder: Path, match: str, code: str) -> None
         "in_list(eventName, 'aws_update_function_code')",
         "eventName == 'ConsoleLogin' && norm.service == 'signin'",
         "eventName == 'DeleteDBInstance' && norm.service == 'rds'",
+        "eventName == 'LeaveOrganization'",  # its list is of several calls
+        "eventSource == 'iam.amazonaws.com' && matches(userAgent, '(?i)pacu')",
     ],
 )
 def test_of_names_of_aws_that_are_right_nothing_is_said(folder: Path, match: str) -> None:
     assert checked(folder, rule(match).replace("tencent.cloudaudit", "aws.cloudtrail")) == []
+
+
+def test_a_pattern_that_stands_before_what_spares_it_is_to_be_put_last(folder: Path) -> None:
+    text = rule("matches(userAgent, 'pacu') && eventSource == 'iam.amazonaws.com'")
+
+    (problem,) = checked(folder, text.replace("tencent.cloudaudit", "aws.cloudtrail"))
+
+    assert (problem.code, problem.suggestion) == ("costly", "put matches(userAgent, 'pacu') last")
 
 
 # --- rules together ---------------------------------------------------------------------------------------------------

@@ -17,8 +17,8 @@ _FILES: Final[Mapping[str, str]] = {
     "tencent.cloudaudit": "tencent_cloudaudit.txt",
     "aws.cloudtrail": "aws_cloudtrail.txt",
 }
-# Clouds whose calls in the plural are other calls, not another name of one: GetParameters reads many at once.
-_MEANT_PLURALS: Final = frozenset({"aws.cloudtrail"})
+# Where each call has one name, but for a version behind it: the plural is another call (GetParameters reads many).
+_ONE_NAME: Final = frozenset({"aws.cloudtrail"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,11 @@ class Catalogue:
     spellings: Mapping[str, tuple[str, ...]] = field(repr=False)  # "createtopic" -> CreateTopic, createTopic
     homes: Mapping[str, frozenset[str]] = field(repr=False)  # "createtopic" -> cls
     stems: Mapping[tuple[str, str], tuple[str, ...]] = field(repr=False)  # (service, stem) -> names
+
+    @property
+    def one_name(self) -> bool:
+        """Whether each call has one name, but for its case and a version behind it."""
+        return self.kind in _ONE_NAME
 
     def knows(self, name: str) -> bool:
         """Whether an event has this name, in whatever case."""
@@ -46,7 +51,7 @@ class Catalogue:
         found = {
             other
             for service in self.homes.get(name.lower(), ())
-            for other in self.stems.get((service, stem(name, plurals=self.kind in _MEANT_PLURALS)), ())
+            for other in self.stems.get((service, stem(name, plurals=self.one_name)), ())
             if other != name
         }
         return tuple(sorted(found))
@@ -101,7 +106,7 @@ def _read(kind: str, lines: Iterable[str]) -> Catalogue:
         for written in names:
             name = written.rstrip("!")
             plain.append(name)
-            stems.setdefault((service, stem(name, plurals=kind in _MEANT_PLURALS)), []).append(name)
+            stems.setdefault((service, stem(name, plurals=kind in _ONE_NAME)), []).append(name)
             if name != written:
                 sensitive.add(name)
             known = spellings.setdefault(name.lower(), [])

@@ -233,6 +233,7 @@ def _list_with(name: str, lists: Lists, known: Catalogue) -> str | None:
         and 1 < len(values) <= _FEW
         and _called_like(home.removeprefix(f"{known.kind.partition('.')[0]}_"), name)
         and all(map(known.knows, values))
+        and (not known.one_name or {stem(value) for value in values} == {stem(name)})
     ]
     return min(homes)[1] if homes else None
 
