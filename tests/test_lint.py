@@ -871,6 +871,12 @@ def test_an_unused_list_and_an_unknown_event_in_a_list_are_told(folder: Path) ->
         rule("matches(userAgent, 'kali')").replace(
             "match: |", "match: |  # tocsin: ignore[costly] any call may be made with it"
         ),
+        rule("matches(userAgent, 'kali')").replace(
+            "match: |", "# tocsin: ignore[costly] any call may be made with it,\n# and none is worth less\nmatch: |"
+        ),
+        rule("matches(norm.outcome, 'i')").replace(
+            "match: |", "# tocsin: ignore[costly] rare\n# tocsin: ignore[part-of-closed] short\nmatch: |"
+        ),
         rule("x").replace("match: |\n  x", "match: matches(userAgent, 'kali')  # tocsin: ignore[costly] any call"),
     ],
 )
@@ -888,6 +894,12 @@ def test_a_comment_that_silences_nothing_is_told(folder: Path) -> None:
     text = rule(LOGIN).replace("match: |", "# tocsin: ignore[costly, null-equality] once it was\nmatch: |")
 
     assert [(p.code, p.place.line) for p in checked(folder, text)] == [("unused-ignore", 6), ("unused-ignore", 6)]
+
+
+def test_a_misspelled_code_is_told_the_nearest(folder: Path) -> None:
+    text = rule("matches(userAgent, 'kali')").replace("match: |", "# tocsin: ignore[costy] so what\nmatch: |")
+
+    assert ("unused-ignore", "did you mean costly?") in [(p.code, p.suggestion) for p in checked(folder, text)]
 
 
 def test_an_error_cannot_be_silenced(folder: Path) -> None:
