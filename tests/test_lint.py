@@ -170,6 +170,34 @@ def test_what_is_doubtful_is_told_at_its_place(text: str, finding: tuple[str, st
     ("text", "finding"),
     [
         (
+            "!resources[?a]",
+            (
+                "not-precedence@0",
+                "! binds tighter than what follows: this is a member of a flag, null on every event (write !(resources[?a]))",
+            ),
+        ),
+        (
+            "!resources[]",
+            (
+                "not-precedence@0",
+                "! binds tighter than what follows: this is a member of a flag, null on every event (write !(resources[]))",
+            ),
+        ),
+        (
+            "!requestParameters.*",
+            (
+                "not-precedence@0",
+                "! binds tighter than the dot: this is a member of a flag, null on every event (write !(requestParameters.*))",
+            ),
+        ),
+        (
+            'resources[?contains(cidr, "0.0.0.0/0")]',
+            (
+                "quoted-identifier@26",
+                "\"0.0.0.0/0\" in double quotes is the field of that name, not a text (write '0.0.0.0/0')",
+            ),
+        ),
+        (
             "in_cidr('10.0.0.0/8', sourceIPAddress)",
             (
                 "argument-type@8",
@@ -302,10 +330,17 @@ def test_what_is_swapped_or_mistyped_is_told_at_its_place(text: str, finding: tu
         "contains('A', lower(eventName)) || eventName == 'x'",
         "in_cidr('10.1.2.3', requestParameters.Cidr)",
         "resources[?contains(eventName, `5`)]",
+        "!resources[*].x",
+        "!(resources[])",
+        "!resources[0]",
+        "resources[?\"x-y\" == 'a']",
     ],
 )
 def test_what_only_looks_swapped_or_mistyped_is_left_alone(text: str) -> None:
-    new = {"argument-type", "comparison-type", "never-holds", "swapped-arguments", "bare-literal"}
+    new = {
+        "argument-type", "comparison-type", "never-holds", "swapped-arguments", "bare-literal", "not-precedence",
+        "quoted-identifier",
+    }  # fmt: skip
     assert [(code, message) for code, message in said(text) if code.partition("@")[0] in new] == []
 
 
@@ -533,6 +568,9 @@ def test_norm_has_its_types_in_every_kind(folder: Path) -> None:
 def test_null_equals_null(folder: Path) -> None:
     assert "null-equality" in codes(folder, f"{LOGIN} && userIdentity.userName == userIdentity.principalId")
     assert "null-equality" in codes(folder, f"{LOGIN} && qwertz == asdfgh")
+    assert "null-equality" in codes(folder, f"{LOGIN} && !(userIdentity.userName != userIdentity.principalId)")
+    assert "null-equality" in codes(folder, f"{LOGIN} && requestParameters.a[0].x == requestParameters.b")
+    assert "null-equality" not in codes(folder, f"{LOGIN} && userIdentity.userName != userIdentity.principalId")
 
 
 @pytest.mark.parametrize(
@@ -546,6 +584,9 @@ def test_null_equals_null(folder: Path) -> None:
         ("starts_with(actionType, 'W')", "part-of-closed"),
         ("contains([`0`], errorCode)", "comparison-type"),
         ("lower(errorCode) == `0`", "comparison-type"),
+        ("not_null(errorCode, '0') == `0`", "comparison-type"),
+        ("(errorCode || '0') != `0`", "comparison-type"),
+        ("contains(to_string(norm.outcome), 'fail')", "part-of-closed"),
         ("eventName == 'ConsoleLogn'", "unknown-event"),
         ("contains(['ConsoleLogin', 'ConsoleLogn'], eventName)", "unknown-event"),
         ("norm.service == 'cam' && eventName == 'DeleteBucket'", "unknown-event"),

@@ -283,7 +283,7 @@ def _proven(loc: Loc, expression: Expression, rule: Rule, prover: Prover) -> Ite
         yield finding
     if settled:
         return
-    yield from conditions.nulls(tree, prover)
+    yield from conditions.nulls(tree, text, prover)
     if loc == ("match",):
         yield from cost(expression, rule.kind)
 

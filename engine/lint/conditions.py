@@ -100,7 +100,7 @@ def _said(claim: Claim, text: str) -> str:
 # --- null -------------------------------------------------------------------------------------------------------------
 
 
-def nulls(tree: Node, prover: Prover) -> Iterator[Finding]:
+def nulls(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
     """Comparisons of two fields that hold where both are absent, and make the condition hold there."""
     pairs = [(node, start) for node, _, start in _at_root(tree, 0) if _compares_fields(node)]
     if not pairs:
@@ -109,22 +109,23 @@ def nulls(tree: Node, prover: Prover) -> Iterator[Finding]:
         worlds = prover.possible(tree)
     except TooMany:
         return
-    for node, start in pairs:
-        left, right = (_innermost(child) for child in node["children"])
+    for compared, start in pairs:
+        node = {**compared, "value": "eq"}  # !(a != b) holds where they are equal, too
+        left, right = (_innermost(child, prover) for child in node["children"])
         if left is None or right is None or key(left) == key(right):
             continue
         if not _holds_of_nulls(node, left, right, prover):
             continue
         both = _absent(left, right)
         if any(_allows(world, node, both, prover) for world in worlds):
-            first, second = path_of(left), path_of(right)
+            first, second = part(left, text), part(right, text)
             message = f"{first} and {second} may both be absent, and null equals null: this is true then, too"
             hint = f"add {first} && before it"
             yield Finding(start, "null-equality", message, hint, error=False)
 
 
 def _compares_fields(node: Node) -> bool:
-    return node["type"] == "comparator" and node["value"] == "eq" and all(map(reads_event, node["children"]))
+    return node["type"] == "comparator" and node["value"] in {"eq", "ne"} and all(map(reads_event, node["children"]))
 
 
 def _at_root(node: Node, offset: int) -> Iterator[tuple[Node, None, int]]:
@@ -136,9 +137,12 @@ def _at_root(node: Node, offset: int) -> Iterator[tuple[Node, None, int]]:
             yield from _at_root(child, offset)
 
 
-def _innermost(node: Node) -> Node | None:
+def _innermost(node: Node, prover: Prover) -> Node | None:
+    """The part of the event that decides *node*, if it is one that can be absent."""
     last = list(subjects(node))[-1]
-    return last if path_of(last) is not None else None
+    if path_of(last) is not None:
+        return last
+    return last if last["type"] in {"index_expression", "subexpression"} and prover.of_nothing(last) == "null" else None
 
 
 def _holds_of_nulls(node: Node, left: Node, right: Node, prover: Prover) -> bool:

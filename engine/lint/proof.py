@@ -135,6 +135,10 @@ class Prover:
         """The outcome of *atom* where each of its subjects has the given value."""
         return self._decider.outcome_of(atom, values)
 
+    def of_nothing(self, node: Node) -> str:
+        """The type of *node* where the event is empty, or "broken"."""
+        return self._decider.type_of_nothing(node)
+
     def _none_possible(self, node: Node, outcomes: Iterable[Outcome]) -> bool:
         try:
             return all(self.conflict(world) is not None for outcome in outcomes for world in self.worlds(node, outcome))

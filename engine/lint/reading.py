@@ -93,6 +93,7 @@ class _Reader:
         if kind in {"current", "identity"}:
             return at
         if kind in {"projection", "filter_projection", "value_projection", "flatten"}:
+            self._negated_parent(node, offset)
             self.read(children(node)[0], at, offset)
             for child in children(node)[1:]:
                 self.read(child, None, offset)
@@ -166,9 +167,9 @@ class _Reader:
             self._note(offset, "null-equality", message, error=False)
 
     def _compare_results(self, node: Node, offset: int) -> None:
-        """The result of a function against a literal of another type."""
+        """The result of a function, or of `a || 'x'`, against a literal of another type."""
         compared = literal_side(node)
-        if compared is None or compared[0]["type"] != "function_expression" or compared[1] is None:
+        if compared is None or compared[0]["type"] not in _RESULTS or compared[1] is None:
             return
         call, value, _ = compared
         gives = types(call, self.schema) - {"null"}
@@ -179,7 +180,8 @@ class _Reader:
         if given == wants:
             return
         verdict = "always true" if node["value"] == "ne" else "never true"
-        message = f"{call['value']}() gives {_a(wants)} and this is {_a(given)}: the comparison is {verdict}"
+        shown = f"{call['value']}()" if call["type"] == "function_expression" else part(call, self.text)
+        message = f"{shown} gives {_a(wants)} and this is {_a(given)}: the comparison is {verdict}"
         hint = f"write '{str(value).lower()}'" if wants == "string" and given in {"number", "boolean"} else None
         literal = node["children"][0] if node["children"][0]["type"] == "literal" else node["children"][1]
         self._note(literal.get("start", offset), "comparison-type", message, hint)
@@ -246,13 +248,15 @@ class _Reader:
         self._note(offset, "not-precedence", message, f"write !({whole})")
 
     def _negated_parent(self, node: Node, offset: int) -> None:
-        """`!a.b` is `(!a).b`, which is null on every event."""
+        """`!a.b` is `(!a).b`, which is null on every event; so with `!a[?x]`, `!a[]` and `!a.*`."""
         first = children(node)[0]
         if first["type"] != "not_expression":
             return
-        rest = part(node, self.text).lstrip("! ")
-        if first.get("start", -1) == node.get("start", -2):
-            message = "! binds tighter than the dot: this is a member of a flag, null on every event"
+        rest = part(node if "start" in node else first, self.text).lstrip("! ")
+        rest += "[]" if node["type"] == "flatten" and "start" not in node else ""
+        if first.get("start", -1) == node.get("start", offset):
+            what = "the dot" if node["type"] in {"subexpression", "value_projection"} else "what follows"
+            message = f"! binds tighter than {what}: this is a member of a flag, null on every event"
             self._note(offset, "not-precedence", message, f"write !({rest})")
 
     def _operand(self, node: Node, at: Where, offset: int, *, text: bool) -> Where:
@@ -264,8 +268,8 @@ class _Reader:
         return self.read(node, at, offset, text=text)
 
     def _meant_as_text(self, name: str, at: Where) -> bool:
-        if at is None:  # inside a list, whose fields nobody documents: only a name that needs no quotes is suspected
-            return name.replace("_", "a").isalnum()
+        if at is None:  # inside a list, whose fields nobody documents: only what needs no quotes, or is no name at all
+            return name.replace("_", "a").isalnum() or _NUMBERS.issuperset(name)
         return not (self.schema.open(at) or self.schema.knows(f"{at}.{name}" if at else name))
 
     def _compare(self, field: Field, other: Node, literal: Node, operator: str, offset: int) -> None:
@@ -439,8 +443,8 @@ class _Reader:
             )
             return
         case: Callable[[str], str] = str
-        if first["type"] == "function_expression" and first["value"] in CASES:
-            path, case = path_of(first["children"][0]), CASES[first["value"]]
+        if first["type"] == "function_expression" and first["value"] in {*CASES, "to_string"}:
+            path, case = path_of(first["children"][0]), CASES.get(first["value"], str)
         known = self.schema.fields.get(path) if path else None
         if known is not None and known.values and second["type"] == "literal":
             one_of = ", ".join(known.values)
@@ -457,7 +461,9 @@ class _Reader:
         self.found.append(Finding(offset, code, message, suggestion, error))
 
 
+_NUMBERS: Final = frozenset("0123456789.:/-")  # of addresses, networks, ports and days
 _PLAIN: Final = {"integer": "number", "true": "boolean", "false": "boolean"}
+_RESULTS: Final = frozenset({"function_expression", "or_expression"})
 _SCALARS: Final = frozenset({"string", "number", "boolean"})
 _WORDS: Final = {"string": "a text", "boolean": "a flag", "null": "null", "any": "any value"}
 

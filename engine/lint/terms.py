@@ -175,6 +175,9 @@ def types(node: Node, schema: Schema, known: Known = _NOTHING) -> Types:
 def _call_types(node: Node, schema: Schema, known: Known) -> Types:
     gives = _GIVES.get(node["value"], ANY)
     given = [types(child, schema, known) if child["type"] != "expref" else frozenset() for child in node["children"]]
+    if node["value"] == "not_null":
+        found = frozenset().union(*given)
+        return found if all("null" in kinds for kinds in given) else found - {"null"}
     allowed = wanted(node["value"], len(given))
     null = any("null" in kinds and wants for kinds, wants in zip(given, allowed, strict=False))
     if node["value"] == "contains" and len(given) == 2:
@@ -279,6 +282,13 @@ class Decider:
         for subject, value in values.items():
             atom = _with(atom, subject, value)
         return self._decided(atom)
+
+    def type_of_nothing(self, node: Node) -> str:
+        """The type of *node* where the event is empty, or "broken"."""
+        try:
+            return type_of(self._interpreter.visit(node, {}))
+        except (EvaluationError, RecursionError):
+            return "broken"
 
     def _decided(self, node: Node) -> str:
         try:

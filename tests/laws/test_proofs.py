@@ -74,7 +74,7 @@ paths = st.sampled_from(
 )  # fmt: skip
 wrapped = paths | st.tuples(st.sampled_from(["lower", "upper", "to_string", "type", "length", "to_number", "to_array"]), paths).map(
     lambda t: f"{t[0]}({t[1]})"
-) | paths.map(lambda path: f"lower(to_string({path}))")  # fmt: skip
+) | paths.map(lambda path: f"lower(to_string({path}))") | paths.map(lambda path: f"not_null({path}, errorCode, 'x')")  # fmt: skip
 literals = st.sampled_from(
     ["'Stop'", "'stop'", "'STOP'", "'0'", "'4102'", "'ok'", "'denied'", "'root'", "''", "'x'", "'string'", "'null'", "`0`", "`1`", "`1.0`",
      "`2`", "`true`", "`false`", "`null`", "`[]`", "`{}`", "`[1]`", "'createtopic'", "'CreateTopic'"]
