@@ -842,6 +842,22 @@ def test_a_step_that_the_match_leaves_out_is_told(folder: Path, step: str, code:
     assert [(p.code, p.severity, p.place.line) for p in problems] == [(code, severity, 12)]
 
 
+def test_an_exception_that_hides_one_step_is_an_error(folder: Path) -> None:
+    steps = "sequence: {within: 1h, steps: [{match: norm.mfa}, {match: sensitiveAction}]}\n"
+    problems = checked(folder, rule(LOGIN, extra=steps + UNLESS % "sensitiveAction == `true`", tests=FIVE))
+
+    assert [(p.code, p.severity, p.place.line) for p in problems] == [("exception-hides-all", "error", 10)]
+    assert "step 2" in problems[0].message
+
+
+def test_the_steps_of_a_sequence_without_a_match_are_looked_at_for_their_cost(folder: Path) -> None:
+    steps = """sequence: {within: 1h, steps: [{match: "matches(userAgent, 'pacu')"}, {match: sensitiveAction}]}\n"""
+    alone = rule(LOGIN, extra=steps, tests=FIVE).replace(f"match: |\n  {LOGIN}\n", "")
+
+    assert [(p.code, p.place.line) for p in checked(folder, alone)] == [("costly", 6)]
+    assert checked(folder, rule(LOGIN, extra=steps, tests=FIVE)) == []
+
+
 def test_an_exception_that_excepts_nothing_is_told(folder: Path) -> None:
     problems = checked(folder, rule(f"{LOGIN} && norm.outcome == 'ok'", extra=UNLESS % "norm.outcome == 'failed'"))
 

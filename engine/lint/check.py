@@ -25,7 +25,7 @@ from engine.lint.relations import relations
 from engine.lint.schema import UNIFORM, Schema
 from engine.lint.silencing import Silencer
 from engine.packs.loader import Examined, expression_texts
-from engine.rule import Exception_, FirstSeen, Rule, Sequence, Silent
+from engine.rule import Exception_, FirstSeen, Rule, Sequence, Silent, Step
 from engine.strict_yaml import Document, Loc
 
 KindFields = Callable[[str], Iterable[Field]]  # the fields of a kind by its name
@@ -200,11 +200,15 @@ def _any_of(exceptions: Iterable[Exception_]) -> Node:
 
 
 def _about_steps(rule: Rule, prover: Prover) -> Iterator[Note]:
-    """The steps of a sequence that no event can be, since the rule looks at others only."""
+    """The steps of a sequence that no event can be, since the rule looks at others only, or excepts them all."""
     if not isinstance(rule.memory, Sequence):
         return
     for index, step in enumerate(rule.memory.steps):
-        if prover.never(step.match.tree) or prover.together(rule.match.tree, step.match.tree):
+        if prover.never(step.match.tree):
+            continue
+        if prover.together(rule.match.tree, step.match.tree):
+            if not step.absent:
+                yield from _excepted_step(rule, index, step, prover)
             continue
         hint = "name the events of all steps in 'match', or leave it out"
         if step.absent:
@@ -213,6 +217,15 @@ def _about_steps(rule: Rule, prover: Prover) -> Iterator[Note]:
         else:
             message = "no event that satisfies 'match' satisfies this step: the sequence is never complete"
             yield Note(("sequence", "steps", index, "match"), "never-holds", message, hint, error=True)
+
+
+def _excepted_step(rule: Rule, index: int, step: Step, prover: Prover) -> Iterator[Note]:
+    taken: Node = {"type": "and_expression", "children": [rule.match.tree, step.match.tree]}
+    for number, exception in enumerate(rule.unless):
+        whole = prover.implies(rule.match.tree, exception.match.tree)  # which is told elsewhere
+        if not whole and prover.implies(taken, exception.match.tree):
+            message = f"this exception holds for every event of step {index + 1}: the sequence is never complete"
+            yield Note(("unless", number, "match"), "exception-hides-all", message, "narrow it", error=True)
 
 
 def _about_lists(examined: Examined) -> Iterator[Problem]:
@@ -262,7 +275,8 @@ def _about_expressions(rule: Rule, document: Document, prover: Prover) -> Iterat
         if known is not None:
             found += events.findings(tree, known, rule.match.lists)
         if _is_condition(loc) and not any(finding.error for finding in found):  # what else is so may follow from that
-            found += _proven(loc, expression, rule, prover)
+            indexed = loc == ("match",) or (loc[0] == "sequence" and "match" not in document.data)
+            found += _proven(expression, rule, prover, indexed=indexed)
         for finding in found:
             yield _note(loc, offset, finding)
 
@@ -271,8 +285,11 @@ def _note(loc: Loc, offset: int, finding: Finding) -> Note:
     return Note(loc, finding.code, finding.message, finding.suggestion, finding.error, offset + finding.offset)
 
 
-def _proven(loc: Loc, expression: Expression, rule: Rule, prover: Prover) -> Iterator[Finding]:
-    """What is proven; a rule that waits for silence, or learns what is usual, may mean every event."""
+def _proven(expression: Expression, rule: Rule, prover: Prover, *, indexed: bool) -> Iterator[Finding]:
+    """
+    What is proven; a rule that waits for silence, or learns what is usual, may mean every event. *indexed*: by this the
+    index finds the events that the rule looks at.
+    """
     tree, text = expression.tree, expression.text
     if isinstance(rule.memory, Silent | FirstSeen) and prover.always(tree):
         return
@@ -284,7 +301,7 @@ def _proven(loc: Loc, expression: Expression, rule: Rule, prover: Prover) -> Ite
     if settled:
         return
     yield from conditions.nulls(tree, text, prover)
-    if loc == ("match",):
+    if indexed:
         yield from cost(expression, rule.kind)
 
 
