@@ -694,6 +694,7 @@ def test_names_of_aws_are_known_too(folder: Path, match: str, code: str) -> None
         "in_list(eventName, 'aws_update_function_code')",
         "eventName == 'ConsoleLogin' && norm.service == 'signin'",
         "eventName == 'DeleteDBInstance' && norm.service == 'rds'",
+        "eventName == 'EnableSecurityHub' && norm.service == 'securityhub'",  # V2 is another call
         "eventName == 'LeaveOrganization'",  # its list is of several calls
         "eventSource == 'iam.amazonaws.com' && matches(userAgent, '(?i)pacu')",
     ],
@@ -913,6 +914,17 @@ def test_an_unused_list_and_an_unknown_event_in_a_list_are_told(folder: Path) ->
     assert [(p.code, p.place.line, p.suggestion) for p in problems] == [
         ("unknown-event", 3, "did you mean 'StopLogging'?"),
         ("unused-list", 1, "remove it, or ask it: in_list(…, 'forgotten')"),
+    ]
+
+
+def test_a_list_that_leaves_out_another_name_of_a_call_is_told(folder: Path) -> None:
+    calls = "name: calls\ndescription: d\nvalues:\n  - CreateTopic\n  - AttachRolePolicies\n  - attachrolepolicy\n"
+
+    problems = checked(folder, rule("in_list(eventName, 'calls')"), lists__calls=calls)
+
+    assert [(p.code, p.place.line, p.suggestion) for p in problems] == [
+        ("event-alias", 5, "add AttachRolesPolicy"),
+        ("event-alias", 6, "add AttachRolesPolicy"),
     ]
 
 

@@ -17,7 +17,8 @@ _FILES: Final[Mapping[str, str]] = {
     "tencent.cloudaudit": "tencent_cloudaudit.txt",
     "aws.cloudtrail": "aws_cloudtrail.txt",
 }
-# Where each call has one name, but for a version behind it: the plural is another call (GetParameters reads many).
+# Where each call has one name, but for a date behind it: the plural is another call (GetParameters reads many), and so
+# is the second version (EnableSecurityHubV2).
 _ONE_NAME: Final = frozenset({"aws.cloudtrail"})
 
 
@@ -34,7 +35,7 @@ class Catalogue:
 
     @property
     def one_name(self) -> bool:
-        """Whether each call has one name, but for its case and a version behind it."""
+        """Whether each call has one name, but for its case and a date behind it."""
         return self.kind in _ONE_NAME
 
     def knows(self, name: str) -> bool:
@@ -51,7 +52,7 @@ class Catalogue:
         found = {
             other
             for service in self.homes.get(name.lower(), ())
-            for other in self.stems.get((service, stem(name, plurals=self.one_name)), ())
+            for other in self.stems.get((service, stem(name, one_name=self.one_name)), ())
             if other != name
         }
         return tuple(sorted(found))
@@ -106,7 +107,7 @@ def _read(kind: str, lines: Iterable[str]) -> Catalogue:
         for written in names:
             name = written.rstrip("!")
             plain.append(name)
-            stems.setdefault((service, stem(name, plurals=kind in _ONE_NAME)), []).append(name)
+            stems.setdefault((service, stem(name, one_name=kind in _ONE_NAME)), []).append(name)
             if name != written:
                 sensitive.add(name)
             known = spellings.setdefault(name.lower(), [])
@@ -131,16 +132,17 @@ def _rows(lines: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
             yield service.strip(), names.split()
 
 
-_VERSION: Final = re.compile(r"(V\d+|New|Ex|20\d{6}(v\d+)?)$")
+_DATE: Final = re.compile(r"20\d{6}(v\d+)?$")
+_VERSION: Final = re.compile(r"(V\d+|New|Ex)$")
 _PLURAL: Final = re.compile(r"(?<=[a-z])(ies|s)(?=[A-Z]|$)")
 
 
-def stem(name: str, *, lower: bool = True, plurals: bool = False) -> str:
+def stem(name: str, *, lower: bool = True, one_name: bool = False) -> str:
     """
-    *name* without what tells the spellings of one call apart: case (if *lower*), plurals (unless they are to be kept),
-    a version at its end.
+    *name* without what tells the spellings of one call apart: case (if *lower*), a date, and, unless calls have *one
+    name*, plurals and a version at its end.
     """
-    bare = _VERSION.sub("", name)
-    if not plurals:
-        bare = _PLURAL.sub(lambda found: "y" if found[1] == "ies" else "", bare)
+    bare = _DATE.sub("", name)
+    if not one_name:
+        bare = _PLURAL.sub(lambda found: "y" if found[1] == "ies" else "", _VERSION.sub("", bare))
     return bare.lower() if lower else bare

@@ -246,16 +246,20 @@ def _about_lists(examined: Examined) -> Iterator[Problem]:
 
 
 def _about_events(document: Document, kinds: Iterable[str]) -> Iterator[Note]:
-    """The values of a list of events that no service is known to have."""
+    """The values of a list of events that no service is known to have, or that are known under other names too."""
     for kind in kinds:
         known = catalogue(kind)
         if known is None:
             continue
-        for index, value in enumerate(document.data.get("values", ())):
+        values = document.data.get("values", ())
+        for index, value in enumerate(values):
             for unknown, near in events.unknown_values([value], known):
                 message = f"no event is known to be called '{unknown}'"
                 hint = f"did you mean '{near}'?" if near else events.UNSEEN
                 yield Note(("values", index), "unknown-event", message, hint)
+            for missing in events.doubles_missing(value, values, known):
+                message = f"'{value}' is also known as {missing}, which this list leaves out"
+                yield Note(("values", index), "event-alias", message, f"add {missing}")
 
 
 def _all_parsed(rule: Rule) -> Iterator[Expression]:

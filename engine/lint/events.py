@@ -156,6 +156,15 @@ def unknown_values(values: Iterable[str], known: Catalogue) -> Iterator[tuple[st
             yield value, known.nearest(value)
 
 
+def doubles_missing(value: str, values: Iterable[str], known: Catalogue) -> list[str]:
+    """The other names of the call *value* that a list of events leaves out; none where each call has one name."""
+    if known.one_name or not known.knows(value):
+        return []
+    have = {other.lower() for other in values}
+    found = {double for name in known.spellings[value.lower()] for double in known.doubles(name)}
+    return sorted(double for double in found if double.lower() not in have)
+
+
 def lists_of_events(tree: Node) -> Iterator[str]:
     """The lists that an expression looks the names of events up in."""
     for node, _, _ in walk(tree):
