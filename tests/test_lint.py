@@ -928,6 +928,23 @@ def test_a_list_that_leaves_out_another_name_of_a_call_is_told(folder: Path) -> 
     ]
 
 
+def test_a_list_of_networks_is_not_one_of_texts(folder: Path) -> None:
+    nets = "name: nets\ndescription: d\nvalues: [10.0.0.0/8, 192.168.0.0/16]\n"
+
+    (problem,) = checked(folder, rule(f"{LOGIN} && in_list(norm.ip, 'nets')"), lists__nets=nets)
+
+    assert (problem.code, problem.severity) == ("argument-type", "warning")
+    assert problem.suggestion == "write in_cidr(norm.ip, 'nets')"
+
+
+def test_a_list_that_holds_what_a_closed_field_never_is_is_told(folder: Path) -> None:
+    outcomes = "name: outcomes\ndescription: d\nvalues: [Failed, deny]\n"
+
+    (problem,) = checked(folder, rule(f"{LOGIN} && in_list(norm.outcome, 'outcomes')"), lists__outcomes=outcomes)
+
+    assert (problem.code, problem.suggestion) == ("unknown-value", "did you mean 'denied'?")
+
+
 # --- silencing --------------------------------------------------------------------------------------------------------
 
 

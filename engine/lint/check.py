@@ -13,7 +13,7 @@ from engine.catalogue import catalogue
 from engine.errors import Problem
 from engine.expression import Expression, Node
 from engine.kinds import Field, schema
-from engine.lint import conditions, events
+from engine.lint import asked_lists, conditions, events
 from engine.lint.codes import ACROSS_RULES
 from engine.lint.cost import cost
 from engine.lint.examples import View, idle_tests
@@ -276,6 +276,7 @@ def _about_expressions(rule: Rule, document: Document, prover: Prover) -> Iterat
     for loc, offset, expression in _expressions(rule, document):
         tree, text = expression.tree, expression.text
         found = findings(tree, text, prover.schema)
+        found += asked_lists.findings(tree, text, prover.schema, expression.lists)
         if known is not None:
             found += events.findings(tree, known, rule.match.lists)
         if _is_condition(loc) and not any(finding.error for finding in found):  # what else is so may follow from that
