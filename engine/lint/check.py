@@ -301,7 +301,7 @@ def _proven(expression: Expression, rule: Rule, prover: Prover, *, indexed: bool
     yield from conditions.truths_of_unknown(tree, text, prover)
     settled = False
     for finding in conditions.truths(tree, text, prover):
-        settled = settled or finding.offset == tree.get("start", 0)
+        settled = settled or finding.offset == tree.get("start", 0) or prover.always(tree)
         yield finding
     if settled:
         return

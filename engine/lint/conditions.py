@@ -32,10 +32,27 @@ def truths(tree: Node, text: str, prover: Prover) -> Iterator[Finding]:
         yield Finding(tree.get("start", 0), "never-holds", *_never(tree, text, prover))
         return
     if prover.always(tree):
-        hint = "say which events it is about"
-        yield Finding(tree.get("start", 0), "always-holds", "every event satisfies this", hint, error=False)
+        yield _always(tree, text)
         return
     yield from _parts(tree, text, prover, tree.get("start", 0))
+
+
+def _always(tree: Node, text: str) -> Finding:
+    start: int = tree.get("start", 0)
+    for alone in _disjuncts(tree):
+        if alone["type"] == "literal" and alone is not tree:  # eventName == 'A' || 'B'
+            said = part(alone, text)
+            message, hint = f"every event satisfies this: {said} is true by itself", f"compare it: … || … == {said}"
+            return Finding(alone.get("start", start), "always-holds", message, hint, error=False)
+    return Finding(start, "always-holds", "every event satisfies this", "say which events it is about", error=False)
+
+
+def _disjuncts(node: Node) -> Iterator[Node]:
+    if node["type"] != "or_expression":
+        yield node
+        return
+    for child in children(node):
+        yield from _disjuncts(child)
 
 
 def _parts(node: Node, text: str, prover: Prover, offset: int) -> Iterator[Finding]:

@@ -178,11 +178,23 @@ _lists_asked = lists_of_events
 
 
 def _unknown(item: _Named, known: Catalogue, services: frozenset[str]) -> Finding:
+    if (meant := _several_meant(item)) is not None:
+        message = f"no event is called '{item.name}', and {'==' if item.alone else 'a list'} knows no patterns"
+        return Finding(item.offset, "unknown-event", message, meant, error=False)
     near = known.nearest(item.name, services)
     where = f" of {', '.join(sorted(services))}" if services and near else ""
     message = f"no event{where} is known to be called '{item.name}'"
     hint = f"did you mean '{item.asked.cased(near)}'?" if near else UNSEEN
     return Finding(item.offset, "unknown-event", message, hint, error=False)
+
+
+def _several_meant(item: _Named) -> str | None:
+    """What was meant by a name that looks like several: 'Delete*', 'CreateUser|DeleteUser'."""
+    names = [name.strip() for name in re.split(r"[|,]", item.name)]
+    if len(names) > 1 and all(name.isalnum() for name in names):
+        every = ", ".join(f"'{name}'" for name in names)
+        return f"write contains([{every}], {item.asked})"
+    return f"write glob({item.asked}, '{item.name}')" if "*" in item.name or "?" in item.name else None
 
 
 def _elsewhere(item: _Named, known: Catalogue, services: frozenset[str]) -> Iterator[Finding]:

@@ -8,9 +8,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
-from engine.expression import Node, children, excerpt, item_start, part, walk
+from engine.expression import Node, children, excerpt, item_start, part, truth, walk
 from engine.functions import TYPES_MAP, parsed_address, wanted
 from engine.kinds import Field
 from engine.lint.parts import CASES, HAS_PART
@@ -108,9 +109,20 @@ class _Reader:
             for child in children(node):
                 self._operand(child, at, offset, text=True)
             return None
+        if kind == "or_expression":
+            self._settled(node, offset)
         for child in children(node):
             self.read(child, None if kind == "expref" else at, offset)
         return None
+
+    def _settled(self, node: Node, offset: int) -> None:
+        """`eventName == ('A' || 'B')` compares with 'A' alone."""
+        first, rest = children(node)
+        if first["type"] == "literal" and truth(first["value"]):
+            shown, behind = part(first, self.text), part(rest, self.text)
+            message = f"{shown} is true by itself, so that {behind} behind || is never looked at"
+            hint = f"to ask for either, write contains([{shown}, {behind}], …)" if rest["type"] == "literal" else None
+            self._note(first.get("start", offset), "always-holds", message, hint or "compare it", error=False)
 
     def _bare_literal(self, node: Node, at: Where, offset: int) -> bool:
         """`norm.mfa == false` compares with the field "false", which is null."""
@@ -183,6 +195,7 @@ class _Reader:
         shown = f"{call['value']}()" if call["type"] == "function_expression" else part(call, self.text)
         message = f"{shown} gives {_a(wants)} and this is {_a(given)}: the comparison is {verdict}"
         hint = f"write '{str(value).lower()}'" if wants == "string" and given in {"number", "boolean"} else None
+        hint = _flag_meant(value) if wants == "boolean" else hint
         literal = node["children"][0] if node["children"][0]["type"] == "literal" else node["children"][1]
         self._note(literal.get("start", offset), "comparison-type", message, hint)
 
@@ -284,10 +297,10 @@ class _Reader:
         hint = None
         if wants == "string" and given in {"number", "boolean"}:
             hint = f"write '{str(value).lower()}'"
-        elif wants == "boolean" and str(value).lower() in {"true", "false", "0", "1"}:
-            hint = "write `true`" if str(value).lower() in {"true", "1"} else "write `false`"
-        elif wants == "number" and isinstance(value, str) and value.lstrip("-").isdigit():
-            hint = f"write `{value}`"
+        elif wants == "boolean":
+            hint = _flag_meant(value)
+        elif wants == "number" and isinstance(value, str):
+            hint = _number_meant(value)
         elif given == "array" and wants in _SCALARS:
             hint = self._membership(literal, other, operator)
         message = f"{field.path} is {_a(field.type)} and this is {_a(given)}: the comparison {word}"
@@ -459,6 +472,26 @@ class _Reader:
 
     def _note(self, offset: int, code: str, message: str, suggestion: str | None = None, *, error: bool = True) -> None:
         self.found.append(Finding(offset, code, message, suggestion, error))
+
+
+def _flag_meant(value: object) -> str | None:
+    """How the flag is written that *value* looks like."""
+    said = str(value).lower()
+    if said in {"true", "1", "yes", "on"}:
+        return "write `true`"
+    return "write `false`" if said in {"false", "0", "no", "off"} else None
+
+
+def _number_meant(text: str) -> str | None:
+    """How the number is written that *text* looks like; of a time, its seconds since 1970."""
+    if text.lstrip("-").isdigit():
+        return f"write `{text}`"
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    seconds = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return f"times are in seconds: write `{int(seconds.timestamp())}`"
 
 
 _NUMBERS: Final = frozenset("0123456789.:/-")  # of addresses, networks, ports and days
