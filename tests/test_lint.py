@@ -320,6 +320,7 @@ def test_what_is_swapped_or_mistyped_is_told_at_its_place(text: str, finding: tu
         "resources[*].Key | [0] == 'a'",
         "(resources[*].Key)[0] == 'a'",
         "(requestParameters.a || 'none') == 'none'",
+        "not_null(`null`) == 'a'",
         "resources[].Key == `null`",
         "contains(requestParameters.Names, `5`)",
         "contains(requestParameters.Names, ['a'])",

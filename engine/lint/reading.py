@@ -185,7 +185,7 @@ class _Reader:
             return
         call, value, _ = compared
         gives = types(call, self.schema) - {"null"}
-        if len(gives) > 2 or type_of(value) in gives:
+        if not gives or len(gives) > 2 or type_of(value) in gives:
             return
         word = {"true": "boolean", "false": "boolean"}
         given, wants = word.get(type_of(value), type_of(value)), word.get(min(gives), min(gives))
