@@ -953,6 +953,7 @@ def test_a_list_that_holds_what_a_closed_field_never_is_is_told(folder: Path) ->
     (problem,) = checked(folder, rule(f"{LOGIN} && in_list(norm.outcome, 'outcomes')"), lists__outcomes=outcomes)
 
     assert (problem.code, problem.suggestion) == ("unknown-value", "did you mean 'denied'?")
+    assert problem.message == "norm.outcome is never 'deny', which the list 'outcomes' holds"
 
 
 # --- silencing --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from engine.expression import Lists, Node, part, walk
 from engine.functions import problem_of_networks
@@ -10,6 +11,8 @@ from engine.lint.reading import Finding
 from engine.lint.schema import Schema
 from engine.lint.terms import path_of
 from engine.strict_yaml import nearest
+
+_SHOWN: Final = 3
 
 
 def findings(tree: Node, text: str, schema: Schema, lists: Lists) -> Iterator[Finding]:
@@ -29,8 +32,11 @@ def findings(tree: Node, text: str, schema: Schema, lists: Lists) -> Iterator[Fi
         if field is None or not field.values:
             continue
         known = [value.casefold() for value in field.values]
-        for value in sorted(values.difference(known)):
-            near = nearest(value, known)
-            hint = f"did you mean '{near}'?" if near else f"it is one of {', '.join(field.values)}"
-            message = f"{field.path} is never '{value}', which the list '{named['value']}' holds"
-            yield Finding(where, "unknown-value", message, hint, error=False)
+        others = sorted(values.difference(known))
+        if not others or len(others) == len(values):  # where it can hold none, it never holds: that is proven
+            continue
+        near = nearest(others[0], known)
+        hint = f"did you mean '{near}'?" if near and len(others) == 1 else f"it is one of {', '.join(field.values)}"
+        shown = " or ".join(f"'{value}'" for value in others[:_SHOWN]) + (" …" if len(others) > _SHOWN else "")
+        message = f"{field.path} is never {shown}, which the list '{named['value']}' holds"
+        yield Finding(where, "unknown-value", message, hint, error=False)
