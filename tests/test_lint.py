@@ -87,7 +87,7 @@ def test_sound_conditions_are_left_alone(text: str) -> None:
                 "no event of this kind is known to have the field userIdentity.tpye (did you mean userIdentity.type?)",
             ),
         ),
-        ("eventName.x", ("unknown-field@10", "eventName is a text and has no field x")),
+        ("eventName.x", ("unknown-field@10", "eventName is a text and has no field x (write eventName)")),
         (
             "errorCode != `0`",
             (
@@ -147,7 +147,7 @@ def test_sound_conditions_are_left_alone(text: str) -> None:
         ),
         (
             "starts_with(eventName, `5`)",
-            ("argument-type@23", "starts_with() wants string as argument 2, here it has a number"),
+            ("argument-type@23", "starts_with() wants string as argument 2, here it has a number (write '5')"),
         ),
         (
             "length(eventTime)",
@@ -169,6 +169,34 @@ def test_what_is_doubtful_is_told_at_its_place(text: str, finding: tuple[str, st
 @pytest.mark.parametrize(
     ("text", "finding"),
     [
+        (
+            "!resources[?a]",
+            (
+                "not-precedence@0",
+                "! binds tighter than what follows: this is a member of a flag, null on every event (write !(resources[?a]))",
+            ),
+        ),
+        (
+            "!resources[]",
+            (
+                "not-precedence@0",
+                "! binds tighter than what follows: this is a member of a flag, null on every event (write !(resources[]))",
+            ),
+        ),
+        (
+            "!requestParameters.*",
+            (
+                "not-precedence@0",
+                "! binds tighter than the dot: this is a member of a flag, null on every event (write !(requestParameters.*))",
+            ),
+        ),
+        (
+            'resources[?contains(cidr, "0.0.0.0/0")]',
+            (
+                "quoted-identifier@26",
+                "\"0.0.0.0/0\" in double quotes is the field of that name, not a text (write '0.0.0.0/0')",
+            ),
+        ),
         (
             "in_cidr('10.0.0.0/8', sourceIPAddress)",
             (
@@ -291,6 +319,8 @@ def test_what_is_swapped_or_mistyped_is_told_at_its_place(text: str, finding: tu
         "resources[*].Key == ['a']",
         "resources[*].Key | [0] == 'a'",
         "(resources[*].Key)[0] == 'a'",
+        "(requestParameters.a || 'none') == 'none'",
+        "not_null(`null`) == 'a'",
         "resources[].Key == `null`",
         "contains(requestParameters.Names, `5`)",
         "contains(requestParameters.Names, ['a'])",
@@ -302,10 +332,17 @@ def test_what_is_swapped_or_mistyped_is_told_at_its_place(text: str, finding: tu
         "contains('A', lower(eventName)) || eventName == 'x'",
         "in_cidr('10.1.2.3', requestParameters.Cidr)",
         "resources[?contains(eventName, `5`)]",
+        "!resources[*].x",
+        "!(resources[])",
+        "!resources[0]",
+        "resources[?\"x-y\" == 'a']",
     ],
 )
 def test_what_only_looks_swapped_or_mistyped_is_left_alone(text: str) -> None:
-    new = {"argument-type", "comparison-type", "never-holds", "swapped-arguments", "bare-literal"}
+    new = {
+        "argument-type", "comparison-type", "never-holds", "swapped-arguments", "bare-literal", "not-precedence",
+        "quoted-identifier",
+    }  # fmt: skip
     assert [(code, message) for code, message in said(text) if code.partition("@")[0] in new] == []
 
 
@@ -457,6 +494,19 @@ def test_nothing_is_said_of_a_sound_rule(folder: Path, match: str) -> None:
         ("starts_with(eventName, 'Delete') && lower(eventName) == 'createuser'", "starts_with(eventName, 'Delete') and lower(eventName) == 'createuser' exclude each other"),
         ("in_list('ConsoleLogin', 'delete_audit_track')", "it reads nothing of the event, and is false"),
         ("starts_with(eventName, 'Create') && starts_with(eventName, 'Delete')", "starts_with(eventName, 'Create') and starts_with(eventName, 'Delete') exclude each other"),
+        ("in_cidr(sourceIPAddress, '10.0.0.0/8') && in_cidr(sourceIPAddress, '192.168.0.0/16')", "in_cidr(sourceIPAddress, '10.0.0.0/8') and in_cidr(sourceIPAddress, '192.168.0.0/16') exclude each other"),
+        ("in_cidr(norm.ip, ['10.0.0.0/8', '::/0']) && in_cidr(norm.ip, ['192.168.0.0/16', '11.0.0.0/8'])", "in_cidr(norm.ip, ['10.0.0.0/8', '::/0']) and in_cidr(norm.ip, ['192.168.0.0/16', '11.0.0.0/8']) exclude each other"),
+        ("in_cidr(sourceIPAddress, '10.1.0.0/16') && !(in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']))", "in_cidr(sourceIPAddress, '10.1.0.0/16') and not in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']) exclude each other"),
+        ("in_cidr(sourceIPAddress, '10.0.0.0/8') && !(in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']))", "in_cidr(sourceIPAddress, '10.0.0.0/8') and not in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9']) exclude each other"),
+        ("userIdentity.userName != userIdentity.userName", "userIdentity.userName != userIdentity.userName is impossible"),
+        ("eventName == 'ConsoleLogin' && 'norm.outcome' == 'ok'", "'norm.outcome' == 'ok' reads nothing of the event, and is false"),
+        ("length(requestParameters.Ids) < `0`", "length(requestParameters.Ids) < `0` is impossible"),
+        ("length(requestParameters.Ids) == `-1`", "length(requestParameters.Ids) == `-1` is impossible"),
+        ("`2.5` == length(userIdentity.userName)", "`2.5` == length(userIdentity.userName) is impossible"),
+        ("length(requestParameters.Ids) > `2` && length(requestParameters.Ids) < `3`", "length(requestParameters.Ids) > `2` and length(requestParameters.Ids) < `3` exclude each other"),
+        ("requestParameters.Ids && length(requestParameters.Ids) < `1`", "requestParameters.Ids and length(requestParameters.Ids) < `1` exclude each other"),
+        ("eventName == 'ConsoleLogin' && norm.action == 'StopLogging'", "eventName == 'ConsoleLogin' and norm.action == 'StopLogging' exclude each other"),
+        ("in_list(norm.action, 'delete_audit_track') && lower(eventName) == 'consolelogin'", "lower(eventName) == 'consolelogin' and in_list(norm.action, 'delete_audit_track') exclude each other"),
         ("sensitiveAction && norm.mfa && type(sensitiveAction) == 'string'", "sensitiveAction and type(sensitiveAction) == 'string' exclude each other"),
     ],
 )  # fmt: skip
@@ -469,7 +519,10 @@ def test_a_condition_that_can_never_hold_is_an_error_with_its_reason(folder: Pat
 
 @pytest.mark.parametrize(
     "match",
-    ["norm.outcome != 'ok' || norm.outcome != 'denied'", "eventName || !eventName", "errorCode != `null`", "`true`"],
+    [
+        "norm.outcome != 'ok' || norm.outcome != 'denied'", "eventName || !eventName", "errorCode != `null`", "`true`",
+        "length(norm.outcome) >= `0`", "length(errorCode) > `-1`", "!(norm.action) || eventName",
+    ],
 )  # fmt: skip
 def test_a_condition_that_always_holds_is_told(folder: Path, match: str) -> None:
     assert "always-holds" in codes(folder, match)
@@ -487,15 +540,39 @@ def test_a_part_that_cannot_hold_is_told_at_its_place(folder: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("part", ["'norm.outcome' != 'failed'", "userIdentity.userName == userIdentity.userName"])
+def test_a_part_that_always_holds_is_told_at_its_place(folder: Path, part: str) -> None:
+    problems = checked(folder, rule(f"{LOGIN} && {part}"))
+
+    assert [(p.code, p.severity, p.place.column) for p in problems] == [("always-holds", "warning", 41)]
+
+
 def test_a_negated_typo_is_true_on_every_event(folder: Path) -> None:
     found = codes(folder, f"{LOGIN} && qwertz != 'x'")
 
     assert {"always-holds", "unknown-field"} <= found
 
 
+@pytest.mark.parametrize("path", ["userIdentity.qwertz", "norm.qwertz"])
+def test_a_negated_typo_below_a_documented_object_is_so_too(folder: Path, path: str) -> None:
+    assert "always-holds" in codes(folder, f"{LOGIN} && {path} != 'x'")
+    assert "always-holds" not in codes(folder, f"{LOGIN} && requestParameters.qwertz != 'x'")
+
+
+def test_norm_has_its_types_in_every_kind(folder: Path) -> None:
+    text = rule("norm.mfa == 'false'").replace("tencent.cloudaudit", "aws.cloudtrail")
+
+    assert [(p.code, p.severity) for p in checked(folder, text) if p.code == "comparison-type"] == [
+        ("comparison-type", "error")
+    ]
+
+
 def test_null_equals_null(folder: Path) -> None:
     assert "null-equality" in codes(folder, f"{LOGIN} && userIdentity.userName == userIdentity.principalId")
     assert "null-equality" in codes(folder, f"{LOGIN} && qwertz == asdfgh")
+    assert "null-equality" in codes(folder, f"{LOGIN} && !(userIdentity.userName != userIdentity.principalId)")
+    assert "null-equality" in codes(folder, f"{LOGIN} && requestParameters.a[0].x == requestParameters.b")
+    assert "null-equality" not in codes(folder, f"{LOGIN} && userIdentity.userName != userIdentity.principalId")
 
 
 @pytest.mark.parametrize(
@@ -509,6 +586,9 @@ def test_null_equals_null(folder: Path) -> None:
         ("starts_with(actionType, 'W')", "part-of-closed"),
         ("contains([`0`], errorCode)", "comparison-type"),
         ("lower(errorCode) == `0`", "comparison-type"),
+        ("not_null(errorCode, '0') == `0`", "comparison-type"),
+        ("(errorCode || '0') != `0`", "comparison-type"),
+        ("contains(to_string(norm.outcome), 'fail')", "part-of-closed"),
         ("eventName == 'ConsoleLogn'", "unknown-event"),
         ("contains(['ConsoleLogin', 'ConsoleLogn'], eventName)", "unknown-event"),
         ("norm.service == 'cam' && eventName == 'DeleteBucket'", "unknown-event"),
@@ -525,6 +605,10 @@ def test_null_equals_null(folder: Path) -> None:
         ("ends_with(lower(norm.action), 'Key')", "unknown-event"),
         ("contains(lower(norm.outcome), 'fail')", "part-of-closed"),
         ("contains(keys(@), 'x')", "costly"),
+        ("matches(eventName, '^Delte')", "unknown-event"),
+        ("glob(lower(norm.action), 'delte*')", "unknown-event"),
+        ("upper(eventName) == 'CONSOLELOGN'", "unknown-event"),
+        ("eventName != 'consolelogin' && sensitiveAction", "event-spelling"),
     ],
 )
 def test_what_is_doubtful_has_its_code(folder: Path, match: str, code: str) -> None:
@@ -539,6 +623,9 @@ def test_what_is_doubtful_has_its_code(folder: Path, match: str, code: str) -> N
         "in_list(eventName, 'create_access_key') && lower(eventName) == 'createapikey'",  # it knows the list
         "!(userIdentity.type) && lower(eventName) == 'consolelogin'",
         "contains(eventName, 'Delete') && norm.outcome == 'denied'",
+        "eventName == 'CreateTopic' || eventName == 'createTopic'",
+        "upper(eventName) == 'CONSOLELOGIN'",
+        "matches(eventName, '^(?i)delete') && norm.outcome == 'denied'",
     ],
 )
 def test_what_only_looks_doubtful_is_left_alone(folder: Path, match: str) -> None:
@@ -551,6 +638,87 @@ def test_the_nearest_name_and_the_list_are_suggested(folder: Path) -> None:
 
     assert "did you mean 'ConsoleLogin'?" in [problem.suggestion for problem in near]
     assert "write in_list(eventName, 'create_access_key')" in [problem.suggestion for problem in alias]
+
+
+@pytest.mark.parametrize(
+    ("match", "suggestion"),
+    [
+        ("lower(eventName) == 'consolelogn'", "did you mean 'consolelogin'?"),
+        ("upper(norm.action) == 'CONSOLELOGN'", "did you mean 'CONSOLELOGIN'?"),
+        ("starts_with(eventName, 'Delte')", "did you mean 'Delete'?"),
+        ("ends_with(lower(eventName), 'polciy')", "did you mean 'policy'?"),
+        ("matches(eventName, '^consolel')", "case counts here: write '(?i)^consolel'"),
+        ("glob(eventName, 'delete*key')", "case counts here: ask lower(eventName) for the text in small letters"),
+        ("norm.action == 'CreateApiKey'", "write in_list(norm.action, 'create_access_key')"),
+        ("eventName != 'consolelogin'", "write lower(eventName) != 'consolelogin'"),
+        ("contains(['consolelogin'], eventName)", "ask lower(eventName), and write 'consolelogin'"),
+        ("eventName == ConsoleLogin", "write 'ConsoleLogin' if a text is meant"),
+        ("contains([Ok, 'denied'], norm.outcome)", "write 'Ok' if a text is meant"),
+        ("starts_with(eventName, Delete)", "write 'Delete' if a text is meant"),
+        ("matches(norm.outcome, 'denied|failed')", "write contains(['denied', 'failed'], norm.outcome)"),
+        ("glob(upper(norm.outcome), 'D*')", "write norm.outcome == 'denied'"),
+        ("lower(eventName) == 'ConsoleLogin'", "write 'consolelogin'"),
+        ("norm.mfa == 'No'", "write `false`"),
+        ("contains(['ConsoleLogin'], eventName) == 'true'", "write `true`"),
+        ("norm.time > '2027-01-01'", "times are in seconds: write `1798761600`"),
+        ("norm.time > '2027-01-01T00:00:00+08:00'", "times are in seconds: write `1798732800`"),
+        ("eventName == 'Delete*'", "write glob(eventName, 'Delete*')"),
+        ("lower(eventName) == 'createuser|deleteuser'", "write contains(['createuser', 'deleteuser'], lower(eventName))"),
+        ("eventName == 'CreateUser' || 'DeleteUser'", "compare it: … || … == 'DeleteUser'"),
+        ("eventName == ('CreateUser' || 'DeleteUser')", "to ask for either, write contains(['CreateUser', 'DeleteUser'], …)"),
+        ("eventName == 'A' && eventName == 'B'", "remove one of them, or join them with || if either is enough"),
+        ("norm.outcome", "say which events it is about"),
+        ("qwertz && sensitiveAction", "is it right? docs/events.md has the fields"),
+        ("starts_with(eventTime, '17')", "write to_string(eventTime)"),
+        ("contains('ConsoleLogin StopLogging', lower(eventName))", "write contains(['consolelogin', 'stoplogging'], lower(eventName))"),
+    ],
+)  # fmt: skip
+def test_what_was_meant_is_suggested(folder: Path, match: str, suggestion: str) -> None:
+    assert suggestion in [problem.suggestion for problem in checked(folder, rule(match))]
+
+
+@pytest.mark.parametrize(
+    ("match", "code"),
+    [
+        ("eventName == 'ConsoleLogn'", "unknown-event"),
+        ("eventName == 'stopLogging'", "event-spelling"),
+        ("eventName == 'UpdateFunctionCode'", "event-alias"),
+        ("eventName == 'CreateUser' && norm.service == 's3'", "unknown-event"),
+        ("eventName == 'CreateUser' && eventSource == 's3.amazonaws.com'", "unknown-event"),
+        ("contains(eventName, 'ConsoleLogin')", "contains-equality"),
+    ],
+)
+def test_names_of_aws_are_known_too(folder: Path, match: str, code: str) -> None:
+    text = rule(match).replace("tencent.cloudaudit", "aws.cloudtrail")
+
+    assert [problem.code for problem in checked(folder, text)] == [code]
+
+
+@pytest.mark.parametrize(
+    "match",
+    [
+        "eventName == 'AttachUserPolicy' && eventSource == 'iam.amazonaws.com'",  # the built-in list of it is Tencent's
+        "eventName == 'GetParameters' && norm.service == 'ssm'",
+        "starts_with(eventName, 'UpdateFunctionCode')",
+        "contains(eventName, 'UpdateFunctionCode')",
+        "in_list(eventName, 'aws_update_function_code')",
+        "eventName == 'ConsoleLogin' && norm.service == 'signin'",
+        "eventName == 'DeleteDBInstance' && norm.service == 'rds'",
+        "eventName == 'EnableSecurityHub' && norm.service == 'securityhub'",  # V2 is another call
+        "eventName == 'LeaveOrganization'",  # its list is of several calls
+        "eventSource == 'iam.amazonaws.com' && matches(userAgent, '(?i)pacu')",
+    ],
+)
+def test_of_names_of_aws_that_are_right_nothing_is_said(folder: Path, match: str) -> None:
+    assert checked(folder, rule(match).replace("tencent.cloudaudit", "aws.cloudtrail")) == []
+
+
+def test_a_pattern_that_stands_before_what_spares_it_is_to_be_put_last(folder: Path) -> None:
+    text = rule("matches(userAgent, 'pacu') && eventSource == 'iam.amazonaws.com'")
+
+    (problem,) = checked(folder, text.replace("tencent.cloudaudit", "aws.cloudtrail"))
+
+    assert (problem.code, problem.suggestion) == ("costly", "put matches(userAgent, 'pacu') last")
 
 
 # --- rules together ---------------------------------------------------------------------------------------------------
@@ -573,6 +741,41 @@ def test_a_name_is_contained_in_its_list(folder: Path) -> None:
     assert [problem.code for problem in checked(folder, wide, narrow)] == ["contained-rule"]
 
 
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ("in_cidr(sourceIPAddress, '10.1.0.0/16')", "in_cidr(sourceIPAddress, '10.0.0.0/8')"),
+        ("in_cidr(sourceIPAddress, ['10.1.0.0/16', '2001:db8::/48'])", "in_cidr(sourceIPAddress, ['10.0.0.0/8', '::/0'])"),
+        ("in_cidr(sourceIPAddress, '10.0.0.0/8')", "in_cidr(sourceIPAddress, ['10.0.0.0/9', '10.128.0.0/9', '::/0'])"),
+        ("length(requestParameters.Ids) > `5`", "length(requestParameters.Ids) >= `3`"),
+        ("length(userIdentity.userName) == `8`", "userIdentity.userName"),
+        ("norm.time > `10`", "norm.time >= `5`"),
+        ("requestParameters.Port > `1024`", "`22` < requestParameters.Port"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", ["tencent.cloudaudit", "aws.cloudtrail"])
+def test_a_narrower_network_or_length_is_contained_in_a_wider(folder: Path, kind: str, narrow: str, wide: str) -> None:
+    first, second = rule(f"{LOGIN} && {wide}"), rule(f"{LOGIN} && {narrow}", "mine.test1")
+
+    problems = checked(folder, *(text.replace("tencent.cloudaudit", kind) for text in (first, second)))
+
+    assert [(p.code, Path(p.place.file).name) for p in problems] == [("contained-rule", "test1.yaml")]
+
+
+@pytest.mark.parametrize("kind", ["tencent.cloudaudit", "aws.cloudtrail"])
+def test_an_event_is_the_same_by_either_of_its_names(folder: Path, kind: str) -> None:
+    first = rule(f"{LOGIN} && norm.outcome == 'ok'")
+    second = rule("lower(norm.action) == 'consolelogin' && norm.outcome == 'ok'", "mine.test1")
+    third = rule("contains(['consolelogin', 'stoplogging'], lower(norm.action)) && norm.outcome == 'ok'", "mine.test2")
+
+    problems = checked(folder, *(text.replace("tencent.cloudaudit", kind) for text in (first, second, third)))
+
+    assert [(p.code, Path(p.place.file).name) for p in problems] == [
+        ("contained-rule", "test.yaml"),
+        ("same-condition", "test1.yaml"),
+    ]
+
+
 def test_two_rules_with_one_condition_however_written(folder: Path) -> None:
     first = rule(f"{LOGIN} && norm.outcome == 'ok'")
     second = rule("!(norm.outcome != 'ok') && 'consolelogin' == lower(eventName)", "mine.test1")
@@ -582,11 +785,41 @@ def test_two_rules_with_one_condition_however_written(folder: Path) -> None:
     ]
 
 
+COUNT = "count: {at_least: 5, within: 15m}\n"
+FIVE = (  # enough events, so that the second could fail
+    "tests:\n  - {name: a, event: {eventName: ConsoleLogin}, expect: alert}\n"
+    "  - {name: b, events: [{event: {eventName: StopLogging}, repeat: {every: 1m, times: 5}}], expect: nothing}\n"
+)
+
+
+@pytest.mark.parametrize("memory", [COUNT, "first_seen: {values: [norm.actor], over: 30d}\n", "silent: {for: 30m}\n"])
+def test_rules_that_remember_alike_are_compared(folder: Path, memory: str) -> None:
+    first = rule(LOGIN, extra=memory, tests=FIVE)
+    second = rule("'consolelogin' == lower(eventName)", "mine.test1", memory, FIVE)
+
+    assert [p.code for p in checked(folder, first, second)] == ["same-condition"]
+
+
+def test_a_rule_that_counts_less_is_contained_in_one_that_counts_more_of_the_same(folder: Path) -> None:
+    narrow = rule(f"{LOGIN} && norm.mfa", "mine.test1", COUNT, FIVE)
+    grouped, fewer = f"group_by: [norm.ip]\n{COUNT}", COUNT.replace("at_least: 5", "at_least: 4")
+
+    assert [p.code for p in checked(folder, rule(LOGIN, extra=COUNT, tests=FIVE), narrow)] == ["contained-rule"]
+    assert checked(folder, rule(LOGIN, extra=grouped, tests=FIVE), narrow) == []
+    assert checked(folder, rule(LOGIN, extra=fewer, tests=FIVE), narrow) == []
+
+
+def test_what_a_rule_leaves_out_by_an_exception_is_not_contained_in_it(folder: Path) -> None:
+    wide = rule(LOGIN, extra=UNLESS % "norm.actor_type == 'root'")
+
+    assert checked(folder, wide, rule(f"{LOGIN} && norm.actor_type == 'root'", "mine.test1")) == []
+
+
 @pytest.mark.parametrize(
     "extra", ["count: {at_least: 5, within: 15m}\n", "first_seen: {values: [norm.actor], over: 30d}\n"]
 )
 def test_a_rule_that_counts_is_contained_in_none(folder: Path, extra: str) -> None:
-    assert checked(folder, rule(LOGIN), rule(f"{LOGIN} && norm.outcome == 'ok'", "mine.test1", extra)) == []
+    assert checked(folder, rule(LOGIN), rule(f"{LOGIN} && norm.outcome == 'ok'", "mine.test1", extra, FIVE)) == []
 
 
 def test_rules_that_only_overlap_are_left_alone(folder: Path) -> None:
@@ -604,6 +837,38 @@ def test_an_exception_that_hides_everything_is_an_error(folder: Path) -> None:
     assert [(p.code, p.severity) for p in problems] == [("exception-hides-all", "error")]
 
 
+def test_exceptions_that_hide_everything_together_are_an_error(folder: Path) -> None:
+    two = UNLESS % "norm.mfa" + '  - {match: "!(norm.mfa)", reason: r, owner: ann, expires: 2099-01-01}\n'
+
+    assert [(p.code, p.place.line) for p in checked(folder, rule(LOGIN, extra=two))] == [("exception-hides-all", 8)]
+
+
+@pytest.mark.parametrize(
+    ("step", "code", "severity"), [("match", "never-holds", "error"), ("absent", "always-holds", "warning")]
+)
+def test_a_step_that_the_match_leaves_out_is_told(folder: Path, step: str, code: str, severity: str) -> None:
+    steps = f"sequence:\n  within: 1h\n  steps:\n    - match: norm.mfa\n    - {step}: eventName == 'StopLogging'\n"
+    problems = checked(folder, rule(LOGIN, extra=steps, tests=FIVE))
+
+    assert [(p.code, p.severity, p.place.line) for p in problems] == [(code, severity, 12)]
+
+
+def test_an_exception_that_hides_one_step_is_an_error(folder: Path) -> None:
+    steps = "sequence: {within: 1h, steps: [{match: norm.mfa}, {match: sensitiveAction}]}\n"
+    problems = checked(folder, rule(LOGIN, extra=steps + UNLESS % "sensitiveAction == `true`", tests=FIVE))
+
+    assert [(p.code, p.severity, p.place.line) for p in problems] == [("exception-hides-all", "error", 10)]
+    assert "step 2" in problems[0].message
+
+
+def test_the_steps_of_a_sequence_without_a_match_are_looked_at_for_their_cost(folder: Path) -> None:
+    steps = """sequence: {within: 1h, steps: [{match: "matches(userAgent, 'pacu')"}, {match: sensitiveAction}]}\n"""
+    alone = rule(LOGIN, extra=steps, tests=FIVE).replace(f"match: |\n  {LOGIN}\n", "")
+
+    assert [(p.code, p.place.line) for p in checked(folder, alone)] == [("costly", 6)]
+    assert checked(folder, rule(LOGIN, extra=steps, tests=FIVE)) == []
+
+
 def test_an_exception_that_excepts_nothing_is_told(folder: Path) -> None:
     problems = checked(folder, rule(f"{LOGIN} && norm.outcome == 'ok'", extra=UNLESS % "norm.outcome == 'failed'"))
 
@@ -616,6 +881,32 @@ def test_a_test_without_anything_that_the_condition_reads_cannot_fail(folder: Pa
     (found,) = checked(folder, rule(LOGIN, tests=tests))
 
     assert (found.code, found.place.line) == ("test-cannot-fail", 10)
+
+
+@pytest.mark.parametrize(
+    ("extra", "event", "found"),
+    [
+        ("count: {at_least: 5, within: 15m}\n", "{eventName: StopLogging}", ["test-cannot-fail"]),
+        ("count: {at_least: 5, within: 15m}\n", "{eventName: ConsoleLogin}", []),  # it is about how many
+        ("count: {at_least: 1, within: 15m, distinct: norm.ip}\n", "{eventName: StopLogging}", []),
+        ("sequence: {within: 1h, steps: [{match: norm.mfa}, {match: sensitiveAction}]}\n", "{eventName: StopLogging}", ["test-cannot-fail"]),
+    ],
+)  # fmt: skip
+def test_a_test_with_too_few_events_that_do_not_count_cannot_fail(
+    folder: Path, extra: str, event: str, found: list[str]
+) -> None:
+    tests = (
+        "tests:\n  - {name: a, event: {eventName: ConsoleLogin}, expect: alert}\n"
+        f"  - {{name: b, event: {event}, expect: nothing}}\n"
+    )
+    assert [problem.code for problem in checked(folder, rule(LOGIN, extra=extra, tests=tests))] == found
+
+
+def test_a_field_is_not_taken_for_what_it_would_stand_in(folder: Path) -> None:
+    (problem,) = checked(folder, rule(f"{LOGIN} && userIdentity.arn == 'x'"))
+
+    assert (problem.code, problem.severity) == ("unknown-field", "warning")
+    assert problem.suggestion == "is it right? docs/events.md has the fields"
 
 
 def test_a_test_of_an_absent_field_can_fail(folder: Path) -> None:
@@ -632,8 +923,37 @@ def test_an_unused_list_and_an_unknown_event_in_a_list_are_told(folder: Path) ->
 
     assert [(p.code, p.place.line, p.suggestion) for p in problems] == [
         ("unknown-event", 3, "did you mean 'StopLogging'?"),
-        ("unused-list", 1, None),
+        ("unused-list", 1, "remove it, or ask it: in_list(…, 'forgotten')"),
     ]
+
+
+def test_a_list_that_leaves_out_another_name_of_a_call_is_told(folder: Path) -> None:
+    calls = "name: calls\ndescription: d\nvalues:\n  - CreateTopic\n  - AttachRolePolicies\n  - attachrolepolicy\n"
+
+    problems = checked(folder, rule("in_list(eventName, 'calls')"), lists__calls=calls)
+
+    assert [(p.code, p.place.line, p.suggestion) for p in problems] == [
+        ("event-alias", 5, "add AttachRolesPolicy"),
+        ("event-alias", 6, "add AttachRolesPolicy"),
+    ]
+
+
+def test_a_list_of_networks_is_not_one_of_texts(folder: Path) -> None:
+    nets = "name: nets\ndescription: d\nvalues: [10.0.0.0/8, 192.168.0.0/16]\n"
+
+    (problem,) = checked(folder, rule(f"{LOGIN} && in_list(norm.ip, 'nets')"), lists__nets=nets)
+
+    assert (problem.code, problem.severity) == ("argument-type", "warning")
+    assert problem.suggestion == "write in_cidr(norm.ip, 'nets')"
+
+
+def test_a_list_that_holds_what_a_closed_field_never_is_is_told(folder: Path) -> None:
+    outcomes = "name: outcomes\ndescription: d\nvalues: [Failed, deny]\n"
+
+    (problem,) = checked(folder, rule(f"{LOGIN} && in_list(norm.outcome, 'outcomes')"), lists__outcomes=outcomes)
+
+    assert (problem.code, problem.suggestion) == ("unknown-value", "did you mean 'denied'?")
+    assert problem.message == "norm.outcome is never 'deny', which the list 'outcomes' holds"
 
 
 # --- silencing --------------------------------------------------------------------------------------------------------
@@ -647,6 +967,12 @@ def test_an_unused_list_and_an_unknown_event_in_a_list_are_told(folder: Path) ->
         ),
         rule("matches(userAgent, 'kali')").replace(
             "match: |", "match: |  # tocsin: ignore[costly] any call may be made with it"
+        ),
+        rule("matches(userAgent, 'kali')").replace(
+            "match: |", "# tocsin: ignore[costly] any call may be made with it,\n# and none is worth less\nmatch: |"
+        ),
+        rule("matches(norm.outcome, 'i')").replace(
+            "match: |", "# tocsin: ignore[costly] rare\n# tocsin: ignore[part-of-closed] short\nmatch: |"
         ),
         rule("x").replace("match: |\n  x", "match: matches(userAgent, 'kali')  # tocsin: ignore[costly] any call"),
     ],
@@ -665,6 +991,12 @@ def test_a_comment_that_silences_nothing_is_told(folder: Path) -> None:
     text = rule(LOGIN).replace("match: |", "# tocsin: ignore[costly, null-equality] once it was\nmatch: |")
 
     assert [(p.code, p.place.line) for p in checked(folder, text)] == [("unused-ignore", 6), ("unused-ignore", 6)]
+
+
+def test_a_misspelled_code_is_told_the_nearest(folder: Path) -> None:
+    text = rule("matches(userAgent, 'kali')").replace("match: |", "# tocsin: ignore[costy] so what\nmatch: |")
+
+    assert ("unused-ignore", "did you mean costly?") in [(p.code, p.suggestion) for p in checked(folder, text)]
 
 
 def test_an_error_cannot_be_silenced(folder: Path) -> None:

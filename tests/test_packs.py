@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, timedelta
 from pathlib import Path
 from textwrap import dedent
@@ -413,6 +414,13 @@ def test_the_fingerprint_follows_names_contents_and_absence(folder: Path) -> Non
 
 def test_the_fingerprint_of_what_is_not_there_does_not_raise(folder: Path) -> None:
     assert packs.fingerprint(["nowhere"])
+
+
+def test_the_schema_says_what_a_rule_must_have_and_what_it_may_not_have_together() -> None:
+    made = json.loads(schema_text())
+
+    assert made["anyOf"] == [{"required": ["match"]}, {"required": ["sequence"]}]
+    assert {"not": {"required": ["count", "silent"]}} in made["allOf"]
 
 
 def test_the_schema_in_the_tree_is_the_one_that_the_models_give() -> None:

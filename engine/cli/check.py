@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -125,10 +126,19 @@ def _json(problems: Iterable[Problem]) -> str:
 def _github(problems: Iterable[Problem]) -> str:
     """Workflow commands: docs.github.com/actions/reference/workflow-commands-for-github-actions."""
     return "".join(
-        f"::{problem.severity} file={_property(problem.place.file)},line={problem.place.line},"
+        f"::{problem.severity} file={_property(_from_here(problem.place.file))},line={problem.place.line},"
         f"col={problem.place.column},title={_property(problem.code)}::{_data(_sentence(problem))}\n"
         for problem in problems
     )
+
+
+def _from_here(file: str) -> str:
+    """*file* as code hosts want it: from the folder of the repository, where it was named from the root of the disk."""
+    path = Path(file)
+    try:
+        return str(path.relative_to(Path.cwd())) if path.is_absolute() else file
+    except (OSError, ValueError):  # it stands elsewhere
+        return file
 
 
 def _sentence(problem: Problem) -> str:
@@ -173,7 +183,7 @@ def _sarif(problems: Iterable[Problem]) -> str:
             "locations": [
                 {
                     "physicalLocation": {
-                        "artifactLocation": {"uri": quote(problem.place.file.replace("\\", "/"))},
+                        "artifactLocation": {"uri": quote(_from_here(problem.place.file).replace("\\", "/"))},
                         "region": {"startLine": problem.place.line, "startColumn": problem.place.column},
                     }
                 }

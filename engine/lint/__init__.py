@@ -8,7 +8,10 @@ with a reason (`silencing`).
     schema      what the events of a kind hold, and what of it is certain
     reading     each part of an expression against the path it stands for: fields, types, values, precedence
     events      names of events, by the catalogue
+    asked_lists lists that cannot hold what they are asked for
     terms       what a part of a condition can be
+    networks    what is left of all addresses; lengths: what lengths can be
+    parts       tests for a part of a text, to be tried on known texts
     proof       what never holds, always holds, implies: sound, see there
     possible    a quick look that spares most conditions the proof
     conditions  what is proven about one condition

@@ -23,7 +23,7 @@ MEANINGS: Final[Mapping[str, str]] = {
     "costly": "a condition that the index can leave out for no event, or only by trying a pattern on each",
     "event-alias": "an event whose call is known under other names too, which the condition leaves out",
     "event-spelling": "an event that is recorded in another case, or in several",
-    "exception-hides-all": "an exception that holds for every event of its rule",
+    "exception-hides-all": "exceptions that hold for every event of their rule",
     "exception-never-applies": "an exception that holds for no event of its rule",
     "expired-exception": "an exception whose last day has passed",
     "file-name": "the file is not named like its rule",

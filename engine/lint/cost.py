@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from engine.expression import Expression, Node, children, excerpt, part, walk
 from engine.kinds import schema
-from engine.lint.reading import Finding
+from engine.lint.reading import Finding, conjuncts
 from engine.matching.conditions import Conjunction, may_raise, necessary
 from engine.matching.reads import reads
 
@@ -36,6 +36,9 @@ def cost(expression: Expression, kind: str) -> Iterator[Finding]:
             said = excerpt(part(conjunction[0].node, expression.text), 60)
             message = f"nothing but a pattern is necessary here, and it is tried on every event: {said}"
             hint = "say which events it is about, by eventName or in_list(eventName, …), beside it"
+            if asked.shadows(tree):
+                message += "; it can break, and what stands behind it is only reached if it does not"
+                hint = f"put {said} last"
             yield Finding(int(conjunction[0].node.get("start", start)), "costly", message, hint, error=False)
             return
 
@@ -56,6 +59,18 @@ class _Asked:
         if not positive:
             node = {"type": "not_expression", "children": [node]}
         return necessary(Expression(self._expression.text, node, self._expression.lists), self._types)
+
+    def shadows(self, node: Node) -> bool:
+        """Whether *node* begins with a pattern that can break, with something cheaper to look for behind it."""
+        first, *behind = [one for one in conjuncts(node) if one["type"] != "and_expression"]
+        return (
+            _tries_pattern(first)
+            and may_raise(first, self._types)
+            and any(
+                () not in found and not any(all(_tries_pattern(test.node) for test in tests) for tests in found)
+                for found in (self.necessary(one, positive=True) for one in behind)
+            )
+        )
 
     def blamed(self, node: Node, *, positive: bool) -> tuple[Node, str, str]:
         """The smallest part of *node* that the index can do nothing with, why, and what would help."""

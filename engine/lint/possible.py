@@ -9,6 +9,7 @@ possible here is never found impossible there (tests/laws/test_proofs.py).
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from engine.expression import Expression, Node, children, part
 from engine.lint.conditions import paths_read
@@ -40,11 +41,21 @@ class Possible:
         found = self._known.get(said)
         if found is None or not said:
             possible = self._has_witness(node) or not self._prover.never(node)
-            found = self._known[said] = (possible, paths_read(node))
+            found = self._known[said] = (possible, self._paths(node))
         return found
 
+    def _paths(self, node: Node) -> frozenset[str] | None:
+        """The paths that *node* reads, by one name each."""
+        paths, aliases = paths_read(node), self._prover.schema.aliases
+        return None if paths is None else frozenset(aliases.get(path, path) for path in paths)
+
     def _has_witness(self, node: Node) -> bool:
-        """Whether *node* plainly asks one path for a text that may stand there."""
+        """Whether *node* plainly asks one path for a text that may stand there, or not for one where it may be null."""
+        if node["type"] == "not_expression":
+            subject, texts = _asked_for(children(node)[0], self._prover)
+            path = path_of(subject) if subject is not None else None
+            field = self._prover.schema.certain.get(path or "")
+            return path is not None and any(texts) and (field is None or field.nullable)
         subject, texts = _asked_for(node, self._prover)
         path = path_of(subject) if subject is not None else None
         if path is None or not any(texts):
@@ -72,7 +83,10 @@ def _asked_for(node: Node, prover: Prover) -> tuple[Node | None, Iterable[str]]:
         return None, ()
     if node["value"] == "in_list":
         return first, prover.lists.get(second["value"], ())
-    return (first, [second["value"]]) if node["value"] in {"contains", "starts_with", "ends_with"} else (None, ())
+    return (first, [second["value"]]) if node["value"] in _ASKING_FOR_A_TEXT else (None, ())
+
+
+_ASKING_FOR_A_TEXT: Final = frozenset({"contains", "starts_with", "ends_with", "in_cidr"})
 
 
 def _apart(first: frozenset[str], second: frozenset[str]) -> bool:

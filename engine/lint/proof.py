@@ -13,21 +13,26 @@ impossible; what is not may be so all the same. tests/laws/test_proofs.py holds 
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import product
 from typing import Any, Final
 
 from engine.expression import Lists, Node, children
-from engine.functions import wanted
+from engine.functions import Network, parsed_address, wanted
+from engine.lint.lengths import Bound, lengths_within
+from engine.lint.networks import networks_of, nowhere
 from engine.lint.schema import Schema
 from engine.lint.terms import (
     Decider,
     Key,
     key,
     may_break,
+    node_of,
     path_of,
+    put,
     reads_event,
     strict,
     subjects,
@@ -35,6 +40,7 @@ from engine.lint.terms import (
     types,
 )
 
+MAX_LENGTHS: Final = 100  # that are tried
 MAX_WORLDS: Final = 400  # of one condition; more are not looked at, and nothing is claimed
 
 Outcome = str  # "true", "false", "broken"
@@ -129,6 +135,10 @@ class Prover:
         """The outcome of *atom* where each of its subjects has the given value."""
         return self._decider.outcome_of(atom, values)
 
+    def of_nothing(self, node: Node) -> str:
+        """The type of *node* where the event is empty, or "broken"."""
+        return self._decider.type_of_nothing(node)
+
     def _none_possible(self, node: Node, outcomes: Iterable[Outcome]) -> bool:
         try:
             return all(self.conflict(world) is not None for outcome in outcomes for world in self.worlds(node, outcome))
@@ -177,6 +187,10 @@ class Prover:
 
     def conflict(self, world: World) -> tuple[Claim, ...] | None:
         """The claims of *world* that exclude each other; None where no contradiction is found."""
+        return self._conflict_of_each(world) or self._conflict_of_aliases(world)
+
+    def _conflict_of_each(self, world: World) -> tuple[Claim, ...] | None:
+        """As `conflict`, every path taken to be independent of those beside it."""
         about: dict[Key, tuple[Node, list[Claim]]] = {}
         for claim in world.values():
             for name, subject in claim.about:
@@ -200,6 +214,37 @@ class Prover:
                     return (*claims_above, *claims)
         return None
 
+    def _conflict_of_aliases(self, world: World) -> tuple[Claim, ...] | None:
+        """As `conflict`, of paths that hold the same text: norm.action is eventName, and null where that is empty."""
+        for alias, path in self.schema.aliases.items():
+            one, other = node_of(alias), node_of(path)
+            of_alias, of_path = _about(world, key(one)), _about(world, key(other))
+            if not of_alias or not of_path:
+                continue
+            if self._fits(None, key(one), of_alias) and any(self._fits(empty, key(other), of_path) for empty in _NONE):
+                continue
+            if self._shown_as_text(one, of_alias) and self._kinds_left(key(other), other, of_path) - {"null", "string"}:
+                continue
+            if not self._text_is_left(world, one, other):
+                return (*of_path, *of_alias)
+        return None
+
+    def _shown_as_text(self, alias: Node, claims: list[Claim]) -> bool:
+        """Whether *alias* may be the text of what is no text: JSON, as 5, true or {"a": 1} are."""
+        texts = folded_texts(key(alias), claims, self.lists)
+        if texts is not None and not any(map(_is_json, texts)):
+            return False
+        return "string" in self._kinds_left(key(alias), alias, claims)
+
+    def _text_is_left(self, world: World, alias: Node, path: Node) -> bool:
+        """Whether *path* may be a text that is not empty, and *alias* the same."""
+        claims = [claim_of(put(claim.atom, key(alias), path), claim.outcome) for claim in world.values()]
+        present = claim_of(path, "true")
+        whole = _joined([{claim.name: claim} for claim in (*claims, present)])
+        if whole is None or self._conflict_of_each(whole) is not None:
+            return False
+        return "string" in self._kinds_left(key(path), path, _about(whole, key(path)))
+
     def _documented(self, path: str) -> frozenset[str]:
         field = self.schema.certain.get(path)
         return frozenset({"object"} if field is None or field.type == "any" else {field.type})
@@ -215,14 +260,16 @@ class Prover:
     def _kinds(self, name: Key, subject: Node, claims: list[Claim]) -> frozenset[str]:
         allowed = types(subject, self.schema)
         pinned = self._pinned(name, subject, claims)
-        kinds = {kind for kind in allowed if self._kind_is_left(kind, name, claims, pinned)}
+        kinds = {kind for kind in allowed if self._kind_is_left(kind, name, subject, claims, pinned)}
         if may_break(subject, self.schema) and all(
             claim.outcome == "broken" or not strict(claim.atom, name) for claim in claims
         ):
             kinds.add("broken")
         return frozenset(kinds)
 
-    def _kind_is_left(self, kind: str, name: Key, claims: list[Claim], pinned: tuple[Any, ...] | None) -> bool:
+    def _kind_is_left(
+        self, kind: str, name: Key, subject: Node, claims: list[Claim], pinned: tuple[Any, ...] | None
+    ) -> bool:
         if kind in _SINGLE:
             return self._fits(_SINGLE[kind], name, claims)
         if pinned is not None:
@@ -238,9 +285,29 @@ class Prover:
             known = _outcome_for(kind, claim.atom, name)
             if known is not None and known != claim.outcome:
                 return False
+            if claim.outcome == "broken" and not may_break(claim.atom, self.schema, {name: frozenset({kind})}):
+                return False
+        if kind in _EMPTY and self._no_length(key(_length_of(subject)), claims, least=1):
+            return False
         if kind == "string":
-            return not _no_text(name, claims, self.lists)
-        return not (kind == "number" and _no_number(name, claims))
+            return not (_no_text(name, claims, self.lists) or _no_address(name, claims, self.lists))
+        if kind in {"array", "number"} and _lists_contradict(name, claims, self.lists):
+            return False
+        if kind == "number":
+            is_length = _is_call(subject, "length")
+            ordered = is_length or path_of(subject) is not None  # the decode lets no NaN through; functions may give it
+            return not (_no_number(name, claims, ordered=ordered) or (is_length and self._no_length(name, claims)))
+        return True
+
+    def _no_length(self, length: Key, claims: Iterable[Claim], *, least: int = 0) -> bool:
+        """Whether no length from *least* on fits those *claims* that are about the length called so."""
+        about = [claim for claim in claims if any(name == length for name, _ in claim.about)]
+        if any(claim.outcome == "broken" for claim in about):
+            return False
+        lengths = lengths_within(_bounds(length, about, ordered=True), least=least)
+        if lengths is None or len(lengths) > MAX_LENGTHS:
+            return False
+        return not any(self._fits(number, length, about) for number in lengths)
 
     def _fits(self, value: Any, name: Key, claims: list[Claim]) -> bool:
         return all(self._decider.outcome(claim.atom, claim.name, name, value) == claim.outcome for claim in claims)
@@ -263,6 +330,20 @@ class Prover:
         return tuple(value for value in found if _can_give(subject, value))
 
 
+def _about(world: World, name: Key) -> list[Claim]:
+    """The claims of *world* that are about the subject called *name*."""
+    return [claim for claim in world.values() if any(about == name for about, _ in claim.about)]
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text.lstrip("-") in {"inf", "nan"}  # how numbers without a JSON form are shown
+    return True
+
+
+_NONE: Final = (None, "")
 _SINGLE: Final[Mapping[str, Any]] = {"null": None, "false": False, "true": True}
 _EMPTY: Final[Mapping[str, Any]] = {"string": "", "array": [], "object": {}}
 
@@ -338,8 +419,12 @@ def _variants(value: Any) -> tuple[Any, ...]:
 
 
 def _can_give(subject: Node, value: Any) -> bool:
-    """Whether a function can give this text at all: lower() gives no capitals."""
-    if not isinstance(value, str) or subject["type"] != "function_expression":
+    """Whether a function can give this value at all: lower() gives no capitals, length() nothing below 0."""
+    if subject["type"] != "function_expression":
+        return True
+    if subject["value"] == "length" and type_of(value) == "number":
+        return bool(value >= 0 and value == math.floor(value))
+    if not isinstance(value, str):
         return True
     if subject["value"] == "lower":
         return value == value.lower()
@@ -350,6 +435,10 @@ def _outcome_for(kind: str, atom: Node, name: Key) -> Outcome | None:
     """The outcome of *atom* for every value of *kind* (empty texts, arrays and objects apart), where it is the same."""
     if key(atom) == name:
         return "true"
+    if atom["type"] == "comparator" and atom["value"] == "eq" and all(key(side) == name for side in children(atom)):
+        return (
+            "true" if path_of(children(atom)[0]) is not None else None
+        )  # functions may give NaN, which equals nothing
     compared = literal_side(atom)
     if compared is not None and key(compared[0]) == name:
         return _compared(kind, atom["value"], compared[1])
@@ -360,6 +449,10 @@ def _outcome_for(kind: str, atom: Node, name: Key) -> Outcome | None:
 
 def _is_call(node: Node, name: str) -> bool:
     return bool(node["type"] == "function_expression" and node["value"] == name)
+
+
+def _length_of(node: Node) -> Node:
+    return {"type": "function_expression", "value": "length", "children": [node]}
 
 
 def _never_in(kind: str, node: Node) -> bool:
@@ -389,7 +482,9 @@ def _breaks_on(kind: str, node: Node, name: Key) -> bool:
     if node["type"] == "function_expression":
         arguments: list[Node] = node["children"]
         others_given = all(
-            key(argument) == name or (argument["type"] == "literal" and argument["value"] is not None)
+            key(argument) == name
+            or (argument["type"] == "literal" and argument["value"] is not None)
+            or texts_of(argument) is not None
             for argument in arguments
         )
         for argument, allowed in zip(arguments, wanted(node["value"], len(arguments)), strict=False):
@@ -414,7 +509,7 @@ def folded_texts(name: Key, claims: Iterable[Claim], lists: Lists) -> frozenset[
 
     It rests on casefold(lower(x)) == casefold(x), which holds for every character of Unicode; upper() has no such law
     (a dotless i). What a text begins with, ends with or holds, its folded form does so folded: each character is folded
-    by itself.
+    by itself. An address has no letters but those of ASCII, and is the same folded.
     """
     claims = tuple(claims)
     wanted_texts: frozenset[str] | None = None
@@ -428,7 +523,7 @@ def folded_texts(name: Key, claims: Iterable[Claim], lists: Lists) -> frozenset[
             excluded |= lists.get(atom["children"][1]["value"], frozenset())
     if wanted_texts is None:
         return None
-    fits = [test for claim in claims if (test := _part_wanted(claim, name)) is not None]
+    fits = [test for claim in claims if (test := _part_wanted(claim, name) or _address_wanted(claim, name, lists))]
     return frozenset(text for text in wanted_texts - excluded if all(test(text) for test in fits))
 
 
@@ -451,6 +546,16 @@ def _part_wanted(claim: Claim, name: Key) -> Callable[[str], bool] | None:
     return lambda text: has(text, folded)
 
 
+def _address_wanted(claim: Claim, name: Key, lists: Lists) -> Callable[[str], bool] | None:
+    """As _part_wanted, of in_cidr()."""
+    if claim.outcome != "true" or not _is_call(claim.atom, "in_cidr") or key(claim.atom["children"][0]) != name:
+        return None
+    networks = networks_of(claim.atom["children"][1], lists)
+    if networks is None:
+        return None
+    return lambda text: (found := parsed_address(text)) is not None and any(found in network for network in networks)
+
+
 def _folded_by(claim: Claim, name: Key, lists: Lists) -> frozenset[str] | None:
     atom = claim.atom
     if claim.outcome != "true":
@@ -464,6 +569,16 @@ def _folded_by(claim: Claim, name: Key, lists: Lists) -> frozenset[str] | None:
         texts = texts_of(atom["children"][0])
         return None if texts is None else frozenset(text.casefold() for text in texts)
     return None
+
+
+def _lists_contradict(name: Key, claims: list[Claim], lists: Lists) -> bool:
+    """Whether a value of one list must be there, and none of a list that has all of these: one item decides both."""
+    asked: dict[bool, list[frozenset[str]]] = {True: [], False: []}
+    for claim in claims:
+        atom = claim.atom
+        if _is_in_list(atom) and key(atom["children"][0]) == name and atom["children"][1]["value"] in lists:
+            asked[claim.outcome == "true"].append(lists[atom["children"][1]["value"]])
+    return any(narrow <= wide for narrow in asked[True] for wide in asked[False])
 
 
 def _is_in_list(atom: Node) -> bool:
@@ -503,20 +618,47 @@ def _parts_contradict(name: Key, claims: list[Claim]) -> bool:
     )
 
 
-def _no_number(name: Key, claims: list[Claim]) -> bool:
-    """Whether no number fits the bounds in *claims*; only bounds that hold count, since NaN is in none."""
-    low, high = -math.inf, math.inf
-    open_low = open_high = False
+def _no_address(name: Key, claims: list[Claim], lists: Lists) -> bool:
+    """Whether no text is an address in all networks that it must be in, and in none that it must not."""
+    inside: list[tuple[Network, ...]] = []
+    outside: list[Network] = []
+    for claim in claims:
+        atom = claim.atom
+        if not _is_call(atom, "in_cidr") or key(atom["children"][0]) != name:
+            continue
+        networks = networks_of(atom["children"][1], lists)
+        if networks is not None and claim.outcome == "true":
+            inside.append(networks)
+        elif networks is not None and claim.outcome == "false":
+            outside += networks
+    return bool(inside) and nowhere(inside, outside)  # a text that is no address is in no network
+
+
+def _bounds(name: Key, claims: Iterable[Claim], *, ordered: bool) -> Iterator[Bound]:
+    """The bounds that *claims* set to the number called *name*; *ordered*: it is not NaN, which is in no bounds."""
     for claim in claims:
         compared = literal_side(claim.atom)
-        if compared is None or claim.outcome != "true" or key(compared[0]) != name:
+        if compared is None or key(compared[0]) != name or type_of(compared[1]) != "number":
             continue
         _, bound, literal_first = compared
         operator = claim.atom["value"]
-        if type_of(bound) != "number" or operator in {"eq", "ne"}:
-            continue
         if literal_first:
-            operator = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}[operator]
+            operator = _FROM_THE_OTHER_SIDE.get(operator, operator)
+        if claim.outcome == "true":
+            yield operator, bound
+        elif claim.outcome == "false" and ordered and operator in _OPPOSITE:
+            yield _OPPOSITE[operator], bound
+
+
+_FROM_THE_OTHER_SIDE: Final[Mapping[str, str]] = {"lt": "gt", "lte": "gte", "gt": "lt", "gte": "lte"}
+_OPPOSITE: Final[Mapping[str, str]] = {"lt": "gte", "lte": "gt", "gt": "lte", "gte": "lt"}
+
+
+def _no_number(name: Key, claims: list[Claim], *, ordered: bool) -> bool:
+    """Whether no number fits the bounds in *claims*; *ordered* as for `_bounds`."""
+    low, high = -math.inf, math.inf
+    open_low = open_high = False
+    for operator, bound in _bounds(name, claims, ordered=ordered):
         if operator in {"gt", "gte"} and (bound > low or (bound == low and operator == "gt")):
             low, open_low = bound, operator == "gt"
         if operator in {"lt", "lte"} and (bound < high or (bound == high and operator == "lt")):

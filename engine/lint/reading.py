@@ -8,11 +8,13 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
-from engine.expression import Node, children, excerpt, item_start, part, walk
+from engine.expression import Node, children, excerpt, item_start, part, truth, walk
 from engine.functions import TYPES_MAP, parsed_address, wanted
 from engine.kinds import Field
+from engine.lint.parts import CASES, HAS_PART
 from engine.lint.proof import literal_side, texts_of
 from engine.lint.schema import Schema
 from engine.lint.terms import path_of, type_of, types
@@ -33,7 +35,6 @@ class Finding:
 _ROOT: Final = ""
 _JSON_NAMES: Final = frozenset({"true", "false", "null"})
 _LISTS: Final = frozenset({"multi_select_list", "projection", "filter_projection", "value_projection"})
-_ONE_CASE: Final[dict[str, Callable[[str], str]]] = {"lower": str.lower, "upper": str.upper}
 Where = str | None  # a path in the event ("" is all of it), or None: not known what is looked at
 
 
@@ -41,18 +42,19 @@ def findings(tree: Node, text: str, schema: Schema) -> list[Finding]:
     """What is doubtful about an expression that is read against a whole event."""
     found: list[Finding] = []
     reader = _Reader(text, schema, found)
-    reader.needed = frozenset(map(id, _conjuncts(tree)))
+    reader.needed = frozenset(map(id, conjuncts(tree)))
     reader.read(tree, _ROOT, 0)
     if "`" in text:
         found += _old_literals(tree, text)
     return sorted(set(found), key=lambda finding: finding.offset)
 
 
-def _conjuncts(tree: Node) -> Iterator[Node]:
+def conjuncts(tree: Node) -> Iterator[Node]:
+    """*tree* and the parts of it without which it is not true."""
     yield tree
     if tree["type"] == "and_expression":
         for child in children(tree):
-            yield from _conjuncts(child)
+            yield from conjuncts(child)
 
 
 def _old_literals(tree: Node, text: str) -> Iterator[Finding]:
@@ -72,12 +74,16 @@ class _Reader:
         self.found = found
         self.needed: frozenset[int] = frozenset()  # parts without which the whole is not true, by `id`
 
-    def read(self, node: Node, at: Where, offset: int) -> Where:
-        """Read *node* against the value at path *at*; gives the path of its value, if that is known."""
+    def read(self, node: Node, at: Where, offset: int, *, text: bool = False) -> Where:
+        """
+        Read *node* against the value at path *at*; gives the path of its value, if that is known.
+
+        *text*: where it stands, a text may have been meant.
+        """
         offset = node.get("start", offset)
         kind = node["type"]
         if kind == "field":
-            return None if self._bare_literal(node, at, offset) else self._field(node, at, offset)
+            return None if self._bare_literal(node, at, offset) else self._field(node, at, offset, text=text)
         if kind in {"subexpression", "index_expression", "pipe"}:
             if kind == "subexpression":
                 self._negated_parent(node, offset)
@@ -88,6 +94,7 @@ class _Reader:
         if kind in {"current", "identity"}:
             return at
         if kind in {"projection", "filter_projection", "value_projection", "flatten"}:
+            self._negated_parent(node, offset)
             self.read(children(node)[0], at, offset)
             for child in children(node)[1:]:
                 self.read(child, None, offset)
@@ -100,11 +107,22 @@ class _Reader:
             return None
         if kind == "multi_select_list":
             for child in children(node):
-                self._operand(child, at, offset)
+                self._operand(child, at, offset, text=True)
             return None
+        if kind == "or_expression":
+            self._settled(node, offset)
         for child in children(node):
             self.read(child, None if kind == "expref" else at, offset)
         return None
+
+    def _settled(self, node: Node, offset: int) -> None:
+        """`eventName == ('A' || 'B')` compares with 'A' alone."""
+        first, rest = children(node)
+        if first["type"] == "literal" and truth(first["value"]):
+            shown, behind = part(first, self.text), part(rest, self.text)
+            message = f"{shown} is true by itself, so that {behind} behind || is never looked at"
+            hint = f"to ask for either, write contains([{shown}, {behind}], …)" if rest["type"] == "literal" else None
+            self._note(first.get("start", offset), "always-holds", message, hint or "compare it", error=False)
 
     def _bare_literal(self, node: Node, at: Where, offset: int) -> bool:
         """`norm.mfa == false` compares with the field "false", which is null."""
@@ -118,7 +136,8 @@ class _Reader:
         )
         return True
 
-    def _field(self, node: Node, at: Where, offset: int) -> Where:
+    def _field(self, node: Node, at: Where, offset: int, *, text: bool = False) -> Where:
+        """As read, of a field."""
         if at is None:
             return None
         name: str = node["value"]
@@ -131,24 +150,23 @@ class _Reader:
         if parent is not None and at not in self.schema.below:
             if parent.type == "object":
                 return None
-            self._note(offset, "unknown-field", f"{at} is {_a(parent.type)} and has no field {name}")
+            self._note(offset, "unknown-field", f"{at} is {_a(parent.type)} and has no field {name}", f"write {at}")
             return None
         near = self.schema.nearest(path)
-        self.found.append(
-            Finding(
-                offset,
-                "unknown-field",
-                f"no event of this kind is known to have the field {path}",
-                f"did you mean {near}?" if near else None,
-                error=near is not None,
-            )
-        )
+        hint = f"did you mean {near}?" if near else None
+        if near is None:
+            hint = f"write '{name}' if a text is meant" if text else "is it right? docs/events.md has the fields"
+        message = f"no event of this kind is known to have the field {path}"
+        self._note(offset, "unknown-field", message, hint, error=near is not None)
         return None
 
     def _comparator(self, node: Node, at: Where, offset: int) -> None:
         left, right = node["children"]
         self._negated_side(node, offset)
-        paths = [self._operand(child, at, offset) for child in (left, right)]
+        paths = [
+            self._operand(child, at, offset, text=other["type"] != "literal")
+            for child, other in ((left, right), (right, left))
+        ]
         for path, other, literal in ((paths[0], left, right), (paths[1], right, left)):
             if path is not None and literal["type"] == "literal" and path in self.schema.fields:
                 self._compare(self.schema.fields[path], other, literal, node["value"], literal.get("start", offset))
@@ -161,21 +179,23 @@ class _Reader:
             self._note(offset, "null-equality", message, error=False)
 
     def _compare_results(self, node: Node, offset: int) -> None:
-        """The result of a function against a literal of another type."""
+        """The result of a function, or of `a || 'x'`, against a literal of another type."""
         compared = literal_side(node)
-        if compared is None or compared[0]["type"] != "function_expression" or compared[1] is None:
+        if compared is None or compared[0]["type"] not in _RESULTS or compared[1] is None:
             return
         call, value, _ = compared
         gives = types(call, self.schema) - {"null"}
-        if len(gives) > 2 or type_of(value) in gives:
+        if not gives or len(gives) > 2 or type_of(value) in gives:
             return
         word = {"true": "boolean", "false": "boolean"}
         given, wants = word.get(type_of(value), type_of(value)), word.get(min(gives), min(gives))
         if given == wants:
             return
         verdict = "always true" if node["value"] == "ne" else "never true"
-        message = f"{call['value']}() gives {_a(wants)} and this is {_a(given)}: the comparison is {verdict}"
+        shown = f"{call['value']}()" if call["type"] == "function_expression" else part(call, self.text)
+        message = f"{shown} gives {_a(wants)} and this is {_a(given)}: the comparison is {verdict}"
         hint = f"write '{str(value).lower()}'" if wants == "string" and given in {"number", "boolean"} else None
+        hint = _flag_meant(value) if wants == "boolean" else hint
         literal = node["children"][0] if node["children"][0]["type"] == "literal" else node["children"][1]
         self._note(literal.get("start", offset), "comparison-type", message, hint)
 
@@ -241,26 +261,28 @@ class _Reader:
         self._note(offset, "not-precedence", message, f"write !({whole})")
 
     def _negated_parent(self, node: Node, offset: int) -> None:
-        """`!a.b` is `(!a).b`, which is null on every event."""
+        """`!a.b` is `(!a).b`, which is null on every event; so with `!a[?x]`, `!a[]` and `!a.*`."""
         first = children(node)[0]
         if first["type"] != "not_expression":
             return
-        rest = part(node, self.text).lstrip("! ")
-        if first.get("start", -1) == node.get("start", -2):
-            message = "! binds tighter than the dot: this is a member of a flag, null on every event"
+        rest = part(node if "start" in node else first, self.text).lstrip("! ")
+        rest += "[]" if node["type"] == "flatten" and "start" not in node else ""
+        if first.get("start", -1) == node.get("start", offset):
+            what = "the dot" if node["type"] in {"subexpression", "value_projection"} else "what follows"
+            message = f"! binds tighter than {what}: this is a member of a flag, null on every event"
             self._note(offset, "not-precedence", message, f"write !({rest})")
 
-    def _operand(self, node: Node, at: Where, offset: int) -> Where:
-        """As read, but a lone double-quoted name is first suspected to be a text."""
+    def _operand(self, node: Node, at: Where, offset: int, *, text: bool) -> Where:
+        """As read, but a lone double-quoted name is first suspected to be a text; *text*: a bare one, too."""
         if node.get("quoted") and self._meant_as_text(node["value"], at):
             message = f'"{node["value"]}" in double quotes is the field of that name, not a text'
             self._note(node.get("start", offset), "quoted-identifier", message, f"write '{node['value']}'")
             return None
-        return self.read(node, at, offset)
+        return self.read(node, at, offset, text=text)
 
     def _meant_as_text(self, name: str, at: Where) -> bool:
-        if at is None:  # inside a list, whose fields nobody documents: only a name that needs no quotes is suspected
-            return name.replace("_", "a").isalnum()
+        if at is None:  # inside a list, whose fields nobody documents: only what needs no quotes, or is no name at all
+            return name.replace("_", "a").isalnum() or _NUMBERS.issuperset(name)
         return not (self.schema.open(at) or self.schema.knows(f"{at}.{name}" if at else name))
 
     def _compare(self, field: Field, other: Node, literal: Node, operator: str, offset: int) -> None:
@@ -275,10 +297,10 @@ class _Reader:
         hint = None
         if wants == "string" and given in {"number", "boolean"}:
             hint = f"write '{str(value).lower()}'"
-        elif wants == "boolean" and str(value).lower() in {"true", "false", "0", "1"}:
-            hint = "write `true`" if str(value).lower() in {"true", "1"} else "write `false`"
-        elif wants == "number" and isinstance(value, str) and value.lstrip("-").isdigit():
-            hint = f"write `{value}`"
+        elif wants == "boolean":
+            hint = _flag_meant(value)
+        elif wants == "number" and isinstance(value, str):
+            hint = _number_meant(value)
         elif given == "array" and wants in _SCALARS:
             hint = self._membership(literal, other, operator)
         message = f"{field.path} is {_a(field.type)} and this is {_a(given)}: the comparison {word}"
@@ -295,7 +317,7 @@ class _Reader:
         allowed_types = wanted(node["value"], len(node["children"]))
         for index, (child, allowed) in enumerate(zip(node["children"], allowed_types, strict=False)):
             where = child.get("start", offset)
-            path = self._operand(child, at, offset)
+            path = self._operand(child, at, offset, text=index > 0)
             paths.append(path)
             if index == 0:
                 self._part_of_text(node, path, offset)
@@ -303,11 +325,13 @@ class _Reader:
                 self._among(node["children"][0], path, where)
             if child["type"] == "literal":
                 given = TYPES_MAP.get(type(child["value"]).__name__, "unknown")
-                self._argument(node["value"], index, f"{_a(given)}", given, allowed, where)
+                text = f"'{json.dumps(child['value'])}'"
+                self._argument(node["value"], index, _a(given), given, allowed, where, text)
             elif path is not None and path in self.schema.fields:
                 kind = {"integer": "number"}.get(self.schema.fields[path].type, self.schema.fields[path].type)
                 if kind != "any":
-                    self._argument(node["value"], index, f"{path}, {_a(kind)}", kind, allowed, where)
+                    text = f"to_string({part(child, self.text)})"
+                    self._argument(node["value"], index, f"{path}, {_a(kind)}", kind, allowed, where, text)
         self._swapped(node, offset)
         self._one_case(node, offset)
         if node["value"] == "contains" and len(paths) == 2:
@@ -352,9 +376,9 @@ class _Reader:
         if name not in {"contains", "starts_with", "ends_with"} or len(arguments) != 2:
             return
         for cased, literals in (arguments, arguments[::-1]):
-            if cased["type"] != "function_expression" or cased["value"] not in _ONE_CASE:
+            if cased["type"] != "function_expression" or cased["value"] not in CASES:
                 continue
-            change = _ONE_CASE[cased["value"]]
+            change = CASES[cased["value"]]
             values = texts_of(literals) if name == "contains" and cased is arguments[1] else None
             if values is None:
                 one = literals["value"] if literals["type"] == "literal" and cased is arguments[0] else None
@@ -373,11 +397,15 @@ class _Reader:
                     error=cased is arguments[0] and id(node) in self.needed,
                 )
 
-    def _argument(self, name: str, index: int, shown: str, given: str, allowed: list[str], offset: int) -> None:
+    def _argument(
+        self, name: str, index: int, shown: str, given: str, allowed: list[str], offset: int, text: str
+    ) -> None:
+        """An argument that a function cannot take; *text* is how it is written as one."""
         plain = {kind.split("-")[0] for kind in allowed}
         if plain and given != "null" and given not in plain:
             message = f"{name}() wants {' or '.join(sorted(plain))} as argument {index + 1}, here it has {shown}"
-            self._note(offset, "argument-type", message)
+            hint = f"write {text}" if plain == {"string"} and given in _SCALARS else None
+            self._note(offset, "argument-type", message, hint)
 
     def _among(self, items: Node, path: Where, offset: int) -> None:
         """contains([`0`], errorCode): a list that holds nothing of the field's type."""
@@ -396,7 +424,7 @@ class _Reader:
         if not any(TYPES_MAP.get(type(value).__name__) == wants for value in values):
             message = f"{known.path} is {_a(known.type)} and the list holds none: it never contains it"
             hint = "write the values in single quotes" if wants == "string" else None
-            self._note(offset, "comparison-type", message, hint)
+            self._note(offset, "comparison-type", message, hint, error=known.path in self.schema.certain)
             return
         for index, value in enumerate(values):
             if isinstance(value, str) and wants == "string":
@@ -412,7 +440,8 @@ class _Reader:
         if name == "contains" and first["type"] == "literal" and isinstance(first["value"], str):
             if second["type"] == "literal":
                 return
-            items = [item.strip() for item in re.split(r"[,;|\s]+", first["value"]) if item.strip()]
+            cased = CASES.get(second["value"], str) if second["type"] == "function_expression" else str
+            items = [cased(item.strip()) for item in re.split(r"[,;|\s]+", first["value"]) if item.strip()]
             shown = ", ".join(f"'{item}'" for item in items)
             message = (
                 f"this asks whether '{excerpt(first['value'], 40)}' contains the value as a part of its text: "
@@ -426,21 +455,48 @@ class _Reader:
                 error=False,
             )
             return
-        if first["type"] == "function_expression" and first["value"] in {"lower", "upper"}:
-            path = path_of(first["children"][0])
+        case: Callable[[str], str] = str
+        if first["type"] == "function_expression" and first["value"] in {*CASES, "to_string"}:
+            path, case = path_of(first["children"][0]), CASES.get(first["value"], str)
         known = self.schema.fields.get(path) if path else None
         if known is not None and known.values and second["type"] == "literal":
             one_of = ", ".join(known.values)
             message = f"{known.path} is one of {one_of}: test it as a whole, not a part of its text"
-            fitting = [value for value in known.values if isinstance(second["value"], str) and second["value"] in value]
+            asked = second["value"] if isinstance(second["value"], str) else None
+            fitting = [value for value in known.values if asked is not None and HAS_PART[name](case(value), asked)]
             hint = f"write {known.path} == '{fitting[0]}'" if len(fitting) == 1 else None
+            if len(fitting) > 1:
+                shown = ", ".join(f"'{value}'" for value in fitting)
+                hint = f"write contains([{shown}], {known.path})"
             self._note(offset, "part-of-closed", message, hint, error=False)
 
     def _note(self, offset: int, code: str, message: str, suggestion: str | None = None, *, error: bool = True) -> None:
         self.found.append(Finding(offset, code, message, suggestion, error))
 
 
+def _flag_meant(value: object) -> str | None:
+    """How the flag is written that *value* looks like."""
+    said = str(value).lower()
+    if said in {"true", "1", "yes", "on"}:
+        return "write `true`"
+    return "write `false`" if said in {"false", "0", "no", "off"} else None
+
+
+def _number_meant(text: str) -> str | None:
+    """How the number is written that *text* looks like; of a time, its seconds since 1970."""
+    if text.lstrip("-").isdigit():
+        return f"write `{text}`"
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    seconds = time if time.tzinfo is not None else time.replace(tzinfo=UTC)
+    return f"times are in seconds: write `{int(seconds.timestamp())}`"
+
+
+_NUMBERS: Final = frozenset("0123456789.:/-")  # of addresses, networks, ports and days
 _PLAIN: Final = {"integer": "number", "true": "boolean", "false": "boolean"}
+_RESULTS: Final = frozenset({"function_expression", "or_expression"})
 _SCALARS: Final = frozenset({"string", "number", "boolean"})
 _WORDS: Final = {"string": "a text", "boolean": "a flag", "null": "null", "any": "any value"}
 

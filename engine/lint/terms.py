@@ -17,6 +17,8 @@ from engine.lint.schema import Schema
 
 Key = str  # a part by what it says, wherever it stands and however it is written
 Types = frozenset[str]  # of null, false, true, number, string, array, object
+Known = Mapping[Key, Types]  # of some parts more than the schema tells
+_NOTHING: Final[Known] = {}
 
 ANY: Final[Types] = frozenset({"null", "false", "true", "number", "string", "array", "object"})
 _BOOLEAN: Final[Types] = frozenset({"false", "true"})
@@ -99,6 +101,12 @@ def path_of(node: Node) -> str | None:
     return None if None in names else ".".join(str(name) for name in names)
 
 
+def node_of(path: str) -> Node:
+    """The node that is the dotted *path*; its `path_of`."""
+    first, *rest = ({"type": "field", "value": name, "children": []} for name in path.split("."))
+    return {"type": "subexpression", "children": [first, *rest]} if rest else first
+
+
 def reads_event(node: Node) -> bool:
     """Whether the value of *node* depends on the event; False only where it does not."""
     kind = node["type"]
@@ -135,9 +143,11 @@ def strict(atom: Node, subject: Key) -> bool:
     return atom["type"] in SHARES and any(strict(child, subject) for child in children(atom))
 
 
-def types(node: Node, schema: Schema) -> Types:
-    """The JSON types that the value of *node*, read against the whole event, can have."""
+def types(node: Node, schema: Schema, known: Known = _NOTHING) -> Types:
+    """The JSON types that the value of *node*, read against the whole event, can have; *known* has those of parts."""
     kind = node["type"]
+    if known and (found := known.get(key(node))) is not None:
+        return found
     if kind == "literal":
         return frozenset({type_of(node["value"])})
     path = path_of(node)
@@ -145,12 +155,12 @@ def types(node: Node, schema: Schema) -> Types:
         field = schema.certain.get(path)
         if field is None:
             return ANY
-        known = _TYPE_NAMES.get(field.type, frozenset({field.type}))
-        return known | {"null"} if field.nullable else known
+        named = _TYPE_NAMES.get(field.type, frozenset({field.type}))
+        return named | {"null"} if field.nullable else named
     if kind == "not_expression":
         return _BOOLEAN
     if kind in {"and_expression", "or_expression"}:
-        return types(children(node)[0], schema) | types(children(node)[1], schema)
+        return types(children(node)[0], schema, known) | types(children(node)[1], schema, known)
     if kind == "comparator":
         return _BOOLEAN if node["value"] in {"eq", "ne"} else _BOOLEAN | {"null"}
     if kind == "multi_select_list":
@@ -158,13 +168,16 @@ def types(node: Node, schema: Schema) -> Types:
     if kind == "multi_select_dict":
         return frozenset({"object"})
     if kind == "function_expression":
-        return _call_types(node, schema)
+        return _call_types(node, schema, known)
     return ANY
 
 
-def _call_types(node: Node, schema: Schema) -> Types:
+def _call_types(node: Node, schema: Schema, known: Known) -> Types:
     gives = _GIVES.get(node["value"], ANY)
-    given = [types(child, schema) if child["type"] != "expref" else frozenset() for child in node["children"]]
+    given = [types(child, schema, known) if child["type"] != "expref" else frozenset() for child in node["children"]]
+    if node["value"] == "not_null":
+        found = frozenset().union(*given)
+        return found if all("null" in kinds for kinds in given) else found - {"null"}
     allowed = wanted(node["value"], len(given))
     null = any("null" in kinds and wants for kinds, wants in zip(given, allowed, strict=False))
     if node["value"] == "contains" and len(given) == 2:
@@ -172,21 +185,25 @@ def _call_types(node: Node, schema: Schema) -> Types:
     return gives | {"null"} if null else gives
 
 
-def may_break(node: Node, schema: Schema) -> bool:
-    """Whether deciding *node* against some event can end in an error; False only where it never does."""
+def may_break(node: Node, schema: Schema, known: Known = _NOTHING) -> bool:
+    """
+    Whether deciding *node* against some event can end in an error; False only where it never does.
+
+    *known* has the types of parts that do not break.
+    """
     kind = node["type"]
-    if kind == "expref":
+    if kind == "expref" or (known and key(node) in known):
         return False
     if kind == "literal" or path_of(node) is not None:
         return False
     if kind in _HANDS_DOWN:
         return any(_may_break_below(child) for child in children(node))
-    if any(may_break(child, schema) for child in children(node)):
+    if any(may_break(child, schema, known) for child in children(node)):
         return True
     if kind == "comparator" and node["value"] not in {"eq", "ne"}:
-        left, right = (types(child, schema) for child in node["children"])
+        left, right = (types(child, schema, known) for child in node["children"])
         return ("string" in left and "number" in right) or ("number" in left and "string" in right)
-    return kind == "function_expression" and not _calm_call(node, schema)
+    return kind == "function_expression" and not _calm_call(node, schema, known)
 
 
 def _may_break_below(node: Node) -> bool:
@@ -200,23 +217,35 @@ def _may_break_below(node: Node) -> bool:
     return any(_may_break_below(child) for child in children(node))
 
 
-def _calm_call(node: Node, schema: Schema) -> bool:
+def _calm_call(node: Node, schema: Schema, known: Known) -> bool:
     name: str = node["value"]
     arguments: list[Node] = node["children"]
     if any(argument["type"] == "expref" for argument in arguments):
         return False
-    given = [types(argument, schema) for argument in arguments]
+    given = [types(argument, schema, known) for argument in arguments]
     for kinds, allowed in zip(given, wanted(name, len(arguments)), strict=False):
-        plain = {word for kind in allowed for word in (("false", "true") if kind == "boolean" else (kind,))}
+        names = {kind.split("-")[0] for kind in allowed}  # of array-string, that they are texts is seen at the load
+        plain = {word for kind in names for word in (("false", "true") if kind == "boolean" else (kind,))}
         if plain and not kinds <= plain | {"null"}:
             return False
     if name == "contains":
         return "string" not in given[0] or given[1] <= {"string", "null"}
     if name == "in_list":
         return "array" not in given[0]
-    if name in {"matches", "glob", "in_cidr"}:
+    if name in {"matches", "glob"}:
         return bool(arguments[1]["type"] == "literal")
+    if name == "in_cidr":  # that these are networks is seen when the rule is loaded
+        return arguments[1]["type"] == "literal" or all(map(_is_text, _items(arguments[1])))
     return name in _CALM
+
+
+def _items(node: Node) -> list[Node]:
+    """The parts of a list that is written out; of anything else, itself."""
+    return node["children"] if node["type"] == "multi_select_list" else [node]
+
+
+def _is_text(node: Node) -> bool:
+    return node["type"] == "literal" and isinstance(node["value"], str)
 
 
 def type_of(value: Any) -> str:
@@ -254,6 +283,13 @@ class Decider:
             atom = _with(atom, subject, value)
         return self._decided(atom)
 
+    def type_of_nothing(self, node: Node) -> str:
+        """The type of *node* where the event is empty, or "broken"."""
+        try:
+            return type_of(self._interpreter.visit(node, {}))
+        except (EvaluationError, RecursionError):
+            return "broken"
+
     def _decided(self, node: Node) -> str:
         try:
             value = self._interpreter.visit(node, {})
@@ -263,8 +299,13 @@ class Decider:
 
 
 def _with(node: Node, subject: Key, value: Any) -> Node:
+    return put(node, subject, {"type": "literal", "value": value, "children": []})
+
+
+def put(node: Node, subject: Key, other: Node) -> Node:
+    """*node* with *other* wherever the part called *subject* is read against the same value as *node* itself."""
     if key(node) == subject:
-        return {"type": "literal", "value": value, "children": []}
+        return other
     if node["type"] not in SHARES:
         return node
-    return {**node, "children": [_with(child, subject, value) for child in node["children"]]}
+    return {**node, "children": [put(child, subject, other) for child in node["children"]]}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from itertools import combinations
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
@@ -251,7 +252,11 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a rule file; `rules/schema.json` holds it for editors."""
     from engine.packs.completion import with_examples  # noqa: PLC0415 only who writes the schema needs the kinds
 
-    return {"$schema": SCHEMA_URL, **with_examples(RuleFile.model_json_schema(by_alias=True))}
+    rules = {"anyOf": [{"required": ["match"]}, {"required": ["sequence"]}], "allOf": _AT_MOST_ONE_MEMORY}
+    return {"$schema": SCHEMA_URL, **with_examples(RuleFile.model_json_schema(by_alias=True)), **rules}
+
+
+_AT_MOST_ONE_MEMORY = [{"not": {"required": [*pair]}} for pair in combinations(MEMORY_KEYS, 2)]
 
 
 def schema_text() -> str:

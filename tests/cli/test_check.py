@@ -162,3 +162,10 @@ def test_the_built_in_rules_are_fine() -> None:
     result = checked("--strict", "builtin:tencent")
 
     assert (result.exit_code, result.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("form", ["github", "sarif"])
+def test_code_hosts_are_told_files_from_the_folder_of_the_repository(folder: Path, form: str) -> None:
+    Path("other.yaml").write_text(SOUND)
+
+    assert str(folder) not in checked("--format", form, str(folder / "other.yaml")).stdout
