@@ -35,8 +35,7 @@ from engine.functions import Functions
 from engine.kinds import Kind, kind
 from engine.kinds.aws_cloudtrail import _Lean as _CloudTrail
 from engine.kinds.projection import Projection
-from engine.kinds.tencent_cloudaudit import TencentCloudAudit
-from engine.kinds.tencent_cloudaudit import _Lean as _CloudAudit
+from engine.kinds.tencent_cloudaudit import LeanCloudAudit, TencentCloudAudit
 from engine.rule import RuleSet
 
 DAY: Final = date(2026, 1, 1)
@@ -128,7 +127,7 @@ def _cloudaudit(a_kind: Any, raw: bytes) -> Any:
     try:
         outer = a_kind.outer.decode(raw)
         text = outer.f_CloudAuditEvent
-        return _CloudAudit(a_kind, raw, text, None, outer, a_kind.lean.decode(text))
+        return LeanCloudAudit(a_kind, raw, text, None, outer, a_kind.lean.decode(text))
     except msgspec.ValidationError:  # of an unusual type: the path's slow way
         return a_kind.decode(Record(raw)).event.seen
 
