@@ -20,7 +20,7 @@ from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView, View
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
 from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
-from engine.kinds.nested import OF_UUIDS, Nested
+from engine.kinds.nested import Nested, Shown
 from engine.kinds.projection import (
     NOT_PROJECTED,
     UNSET,
@@ -204,7 +204,7 @@ class AwsCloudTrail:
         self.account = Projection({}, {"userIdentity": {"accountId": Any}})
         self.identity = Projection({"userIdentity": Any})
         self.plans: dict[str, Plan] = {}
-        self._shown: dict[str, str] = {}  # names and accounts as they may be shown; bounded: callers choose them
+        self._shown = Shown(self._nested)
         self._times: dict[str, int] = {}
 
     def decode(self, record: Record) -> Decoded:
@@ -259,20 +259,14 @@ class AwsCloudTrail:
         except (*UNREADABLE, AttributeError):
             return None
         name, event_id, time = record.f_eventName, record.f_eventID, self._time(record.f_eventTime)
-        if time is None or not (event_id and name.__class__ is event_id.__class__ is account.__class__ is str):
+        if time is None or not (name.__class__ is event_id.__class__ is account.__class__ is str):
             return None
-        if event_id.strip(OF_UUIDS):  # all this is shown, and somebody may have called something like a key
-            if "\x00" in event_id:
-                return None
-            event_id = self._nested.text(event_id)
-        try:
-            shown, shown_account = self._shown[name], self._shown[account]
-        except KeyError:
-            if not name or not account or "\x00" in name + account:
-                return None
-            shown, shown_account = self._plain(name), self._plain(account)
-        identity = _identity_of(Identity, (NAME, shown_account, event_id))
-        return Event(identity, time, shown, raw, self.whole, _Lean(self, raw, raw, None, record))
+        shown = self._shown
+        name, account, event_id = shown[name], shown[account], shown.id(event_id)
+        if not (name and account and event_id):
+            return None
+        identity = _identity_of(Identity, (NAME, account, event_id))
+        return Event(identity, time, name, raw, self.whole, _Lean(self, raw, raw, None, record))
 
     def _time(self, text: Any) -> int | None:
         """When it happened; most events share their second with others."""
@@ -284,12 +278,6 @@ class AwsCloudTrail:
             if known is not None and len(text) <= _SHORT:
                 remember(self._times, text, known)
         return known
-
-    def _plain(self, text: str) -> str:
-        shown = self._nested.text(text)
-        if len(text) <= _SHORT:
-            remember(self._shown, text, shown)
-        return shown
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)

@@ -20,7 +20,9 @@ from engine.kinds.redaction import ACCESS_KEY_ID, HOLDER, MAX_TEXT, PLAIN, SECRE
 
 MAX_NESTED_DEPTH: Final = 32  # containers above a text that is still opened
 MAX_NESTED_TEXT: Final = 1024 * 1024  # characters of one text that is still opened
-OF_UUIDS: Final = "0123456789abcdef-"
+_OF_UUIDS: Final = "0123456789abcdef-"
+_SHORT: Final = 128  # characters of a name that is remembered
+_MAX_SHOWN: Final = 4096
 _TOO_DEEP: Final = f"[left out: nested deeper than {MAX_DEPTH} levels]"
 _MAX_WRAPS: Final = 32  # "%257B" is "{" encoded twice
 _BEGINNINGS: Final = frozenset('{["% \t\r\n')
@@ -82,10 +84,6 @@ class Nested:
             return text
         return quote(dumps(redacted)) if text.lstrip().startswith("%") else dumps(redacted)
 
-    def identifier(self, text: str) -> str:
-        """As `text`, for what is a UUID or a number nearly always: no secret is recognised that is made of these."""
-        return text if not text.strip(OF_UUIDS) else self.text(text)
-
     def raw(self, raw: bytes) -> str:
         """A whole record as text, secrets replaced: JSON where it is JSON, else what it is."""
         try:
@@ -135,6 +133,36 @@ class Nested:
     def _unopened(self, text: str) -> str:
         """What looked like JSON and is none, or lies too deep: there may be secrets under names in it."""
         return self.redactor.broken(text) if text.lstrip()[:1] in ("{", "[", '"') else self._text(text)
+
+
+class Shown(dict[Any, str]):
+    """
+    Names and accounts as they may be shown, of which the same come again and again; "" for what is no plain text.
+
+    Somebody may have called an API, or an account, like a key. Bounded, since callers choose names.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, nested: Nested) -> None:
+        super().__init__()
+        self._text = nested.text
+
+    def __missing__(self, text: Any) -> str:
+        if text.__class__ is not str or not text or "\x00" in text:
+            return ""
+        shown = self._text(text)
+        if len(text) <= _SHORT:
+            if len(self) >= _MAX_SHOWN:
+                self.clear()
+            self[text] = shown
+        return shown
+
+    def id(self, text: str) -> str:
+        """The same of what is a UUID nearly always, and never comes again: nothing is hidden in hexadecimal digits."""
+        if not text.strip(_OF_UUIDS):
+            return text
+        return "" if "\x00" in text else self._text(text)
 
 
 def container(text: str) -> dict[str, Any] | list[Any] | None:

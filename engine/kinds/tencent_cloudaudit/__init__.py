@@ -20,14 +20,14 @@ from engine.errors import DecodeError
 from engine.event import Event, Fields, Identity, Record, UniformView
 from engine.kinds import Decoded, Field
 from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
-from engine.kinds.nested import OF_UUIDS, Nested
-from engine.kinds.projection import UNSET, Plan, Projection, remember
+from engine.kinds.nested import Nested, Shown
+from engine.kinds.projection import UNSET, Plan, Projection
 from engine.kinds.redaction import TENCENT_ACCESS_KEY_IDS, Redactor
 from engine.kinds.tencent_cloudaudit.fields import OPENED, ROWS, TWINS
 from engine.kinds.tencent_cloudaudit.joining import apart, body_id, joined
 from engine.kinds.tencent_cloudaudit.norm import NORM, NORM_FROM, NORM_READS
 from engine.kinds.tencent_cloudaudit.tokens import BLANK, SCHEMA
-from engine.kinds.tencent_cloudaudit.view import SHORT, LeanCloudAudit, plan_of
+from engine.kinds.tencent_cloudaudit.view import LeanCloudAudit, plan_of
 from engine.kinds.uniform import MAX_TIME, TEXT, epoch, readers
 
 __all__ = ["NAME", "NORM_FROM", "NORM_READS", "ROWS", "SCHEMA", "TWINS", "LeanCloudAudit", "TencentCloudAudit", "build"]
@@ -63,7 +63,7 @@ class TencentCloudAudit:
         self.inside = {name: Projection({}) for name in (*OPENED, "sessionContext")}
         """Of the objects that are JSON in texts of the inner event, what rules read of them."""
         self.plans: dict[str, Plan] = {}
-        self._shown: dict[str, str] = {}  # names and accounts as they may be shown; bounded: callers choose them
+        self._shown = Shown(self._nested)
 
     def decode(self, record: Record) -> Decoded:
         """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
@@ -135,31 +135,18 @@ class TencentCloudAudit:
             time = epoch(time)
             if time is None:
                 return None
-        if event_id.__class__ is not str or not event_id or name.__class__ is not str:
+        if event_id.__class__ is not str or name.__class__ is not str:
             return None
-        if event_id.strip(OF_UUIDS):  # somebody may have called an API named like a key, and all this is shown
-            if "\x00" in event_id:
-                return None
-            event_id = self._nested.text(event_id)
-        if account.__class__ is int:
-            account = str(account)
+        account = str(account) if account.__class__ is int else account
+        shown = self._shown
         try:
-            shown, shown_account = self._shown[name], self._shown[account]
-        except (KeyError, TypeError):
-            shown, shown_account = self._plain(name), self._plain(account)
-            if not shown or not shown_account:
-                return None
-        identity = _identity_of(Identity, (NAME, shown_account, event_id))
-        return Event(identity, time, shown, raw, self.whole, LeanCloudAudit(self, raw, text, None, outer, inner))
-
-    def _plain(self, text: Any) -> str:
-        """How the name of an event, or an account, is shown; empty for what takes a closer look."""
-        if text.__class__ is not str or not text or "\x00" in text:
-            return ""
-        shown = self._nested.text(text)
-        if len(text) <= SHORT:
-            remember(self._shown, text, shown)
-        return shown
+            name, account, event_id = shown[name], shown[account], shown.id(event_id)
+        except TypeError:  # an account that is no key
+            return None
+        if not (name and account and event_id):
+            return None
+        identity = _identity_of(Identity, (NAME, account, event_id))
+        return Event(identity, time, name, raw, self.whole, LeanCloudAudit(self, raw, text, None, outer, inner))
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
         value = loads(raw)
