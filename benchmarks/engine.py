@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from benchmarks import cloudtrail, contenders, footprint, page, ready
-from benchmarks.contenders import Answered, Side, a_kind, decide, decide_alone
+from benchmarks.contenders import Answered, Side, a_bare_kind, a_kind, decide, decide_alone
 from engine.event import Record
 from engine.kinds import Kind
 from engine.packs import load
@@ -134,20 +134,20 @@ def _decoded(decode: Callable[[Record], Any], raws: Sequence[bytes]) -> list[dic
 
 
 def _row(side: Side, label: str, asked: Sequence[str] | RuleSet, decoded: Sequence[Any], rounds: int) -> Row:
-    own, began = a_kind(side.kind), time.process_time()
+    own, bare, began = a_kind(side.kind), a_bare_kind(side.kind), time.process_time()
     rules = asked if isinstance(asked, RuleSet) else side.rule_set(asked)
     decide(own, rules, side.events[:1])
     seconds = time.process_time() - began
     matches = decide(own, rules, side.events)
-    assert matches == decide_alone(side, own, rules, side.events), "matching alone finds what the whole path does"
-    times = _times(side, own, rules, rounds)
+    assert matches == decide_alone(side, bare, rules, side.events), "matching alone finds what the whole path does"
+    times = _times(side, own, bare, rules, rounds)
     texts = [rule.match.text for rule in rules.of_kind(side.kind) if rule.enabled]
     return Row(
         label, len(texts), times, matches / len(side.events), contenders.loop(texts, rules.lists, decoded), seconds
     )  # fmt: skip
 
 
-def _times(side: Side, own: Kind, rules: RuleSet, rounds: int) -> dict[str, Spread]:
+def _times(side: Side, own: Kind, bare: Kind, rules: RuleSet, rounds: int) -> dict[str, Spread]:
     loads = import_module("orjson").loads
     quiet = [raw for raw in side.events if not decide(own, rules, [raw])]
     parts = {"": side.events, "quiet": quiet if len(quiet) >= ENOUGH else ()}
@@ -155,7 +155,7 @@ def _times(side: Side, own: Kind, rules: RuleSet, rounds: int) -> dict[str, Spre
     for part, raws in parts.items():
         if raws:
             taking_part[_name("whole", part)] = (lambda some: decide(own, rules, some)), raws
-            taking_part[_name("alone", part)] = (lambda some: decide_alone(side, own, rules, some)), raws
+            taking_part[_name("alone", part)] = (lambda some: decide_alone(side, bare, rules, some)), raws
             taking_part[_name("orjson", part)] = (lambda some: side.full_decode(loads, some)), raws
     found: dict[str, list[float]] = {name: [] for name in taking_part}
     for _ in range(rounds):
