@@ -10,6 +10,7 @@ Memory is that of a part. A line, or one document that is no array of events and
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -232,6 +233,8 @@ def _nobody(_bytes: int) -> None:
 
 def _of_file(path: str, named: bool, on_read: OnRead, *, stretches: bool = False) -> Iterator[Piece]:
     if path == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
         yield from _of_text(_Text("-", sys.stdin.buffer, on_read))
         return
     try:
