@@ -161,6 +161,7 @@ def test_a_condition_that_nothing_turns_says_so() -> None:
         ("contains(map(&b, a), 'x')", {"a": [{"b": "y"}]}, [("a[0].b", "y", "x")]),
         ("contains(map(&to_string(@), a.[b, c]), 'false')", {"a": {"b": True}}, [("a.b", True, "false")]),
         ("a[*].[b, c] | [?[1] == 'x']", {}, [("a", ABSENT, [{"b": "1", "c": "x"}])]),
+        ("a[?b].{p: c, q: d} | [?p == 'x' && q]", {}, [("a", ABSENT, [{"c": "x", "d": "1", "b": "1"}])]),
         ("{p: a, q: b}.q == 'x'", {}, [("b", ABSENT, "x")]),
         ("to_number(eventName) > `5`", {}, [("eventName", ABSENT, "6")]),  # which is a text in every event
         ("length(eventName) > `2`", {}, [("eventName", ABSENT, "xxx")]),
@@ -411,6 +412,12 @@ def test_an_alert_keeps_the_parts_that_decided_with_their_values() -> None:
         "!(ip && in_cidr(ip, '10.0.0.0/8')): ip is \"8.8.8.8\"",
         'would not match if eventName were "other"',
     )
+
+
+def test_of_a_field_inside_a_list_an_alert_keeps_all_values_and_not_just_the_last() -> None:
+    (line, _) = why(rule("rules[?port == '22'].cidr"), {"rules": [{"port": "22", "cidr": "::/0"}, {"port": "80"}]})
+
+    assert """port is "22", then "80\"""" in line
 
 
 def test_lines_and_values_are_cut() -> None:

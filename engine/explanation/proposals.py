@@ -350,6 +350,12 @@ class Reader:
             yield from _in_turn(self._giving(child, value, at, path) for child in node["children"])
             if len(value) == 1:
                 yield from _in_turn(self._giving(child, value[0], at, path) for child in node["children"])
+        elif kind == "multi_select_dict":
+            named = {pair["value"]: pair["children"][0] for pair in node["children"]}
+            if value is _SOME:
+                yield ()  # an object that is written out is never empty
+            elif isinstance(value, dict) and value.keys() <= named.keys():
+                yield from _together(self._giving(named[name], item, at, path) for name, item in value.items())
         elif kind == "function_expression" and node["children"]:
             yield from self._turned_round(node, value, at, path)
 
