@@ -168,6 +168,26 @@ def test_of_texts_in_a_row_a_damaged_one_costs_a_message(tmp_path: Path, broken:
     assert len(problems) == 1
 
 
+@pytest.mark.parametrize("size", [*range(16_180, 16_400, 7), 300_000])
+def test_texts_in_a_row_may_have_any_length(tmp_path: Path, size: int) -> None:
+    text = json.dumps({**TRAIL, "x": "é" * (size // 6), "n": [1, 2, {"a": -1.5e3}], "z": None})  # written as \\u00e9
+
+    found, problems = read(a_file(tmp_path, (text * 3).encode()))
+
+    assert len(found) == 3
+    assert problems == []
+
+
+def test_damaged_texts_that_follow_each_other_cost_one_message_and_little_time(tmp_path: Path) -> None:
+    damaged = b'{"x" bad} ' * 100_000  # minutes, if each looked through the whole text
+    path = a_file(tmp_path, lines(TRAIL, damaged + json.dumps(INNER).encode() + damaged))
+
+    found, problems = read(path)
+
+    assert [name for name, _ in found] == [AWS, TENCENT]
+    assert [place for place, _ in problems] == [f"{path}:2"] * 2
+
+
 def test_a_line_that_is_cut_off_gives_its_whole_events(tmp_path: Path) -> None:
     path = a_file(tmp_path, lines(INNER, {"Records": [TRAIL, TRAIL]})[:-30])
 

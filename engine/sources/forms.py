@@ -23,6 +23,8 @@ TENCENT: Final = "tencent.cloudaudit"
 AWS: Final = "aws.cloudtrail"
 
 _MAX_LEVEL: Final = 3  # of arrays and answers around an event
+_LONGEST_OPENING: Final = 4096  # characters before the first event of a document, with room to spare
+_WINDOW: Final = 16_384  # characters in which most events end
 _MAX_HELD: Final = 1000  # messages, until it is clear what a text is
 _AROUND: Final = b" \t\r\n\v\f"  # what may stand around a line
 
@@ -158,10 +160,11 @@ def _in_a_row(text: bytes, name: str, line: int, on_problem: OnProblem, fault: s
     The records in *text*, which is no JSON: *fault* says why.
 
     It may be several JSON texts one behind the other, on any number of lines: jq prints them so, and Firehose delivers
-    them so. If the first is damaged, too, it may be a document of which some items are whole.
+    them so. If one is damaged it may be a document of which some items are whole; else it costs a message, together
+    with those damaged ones that follow it.
     """
     characters = text.decode("utf-8", "surrogateescape")
-    at, counted, found = _behind_blanks(characters, 0), 0, False
+    at, counted, found, damaged = _behind_blanks(characters, 0), 0, False, False
     while at < len(characters):
         line += characters.count("\n", counted, at)
         counted = at
@@ -170,16 +173,17 @@ def _in_a_row(text: bytes, name: str, line: int, on_problem: OnProblem, fault: s
             yield from in_json(characters[at:end].encode("utf-8", "surrogateescape"), name, line, on_problem, 1)
         else:
             told = reason if found else fault
-            remains = characters[at:].encode("utf-8", "surrogateescape")
-            if OPENING.match(remains) is not None:
+            if OPENING.match(characters[at : at + _LONGEST_OPENING].encode("utf-8", "surrogateescape")) is not None:
+                remains = characters[at:].encode("utf-8", "surrogateescape")
                 yield from _whole_items(remains, name, line, on_problem, told)
                 return
-            on_problem(f"{name}:{line}", told)
+            if not damaged:
+                on_problem(f"{name}:{line}", told)
             following = _NEXT_TEXT.search(characters, at)
             if following is None:
                 return
             end = following.end()
-        found = True
+        found, damaged = True, reason is not None
         at = _behind_blanks(characters, end)
 
 
@@ -187,12 +191,18 @@ def _end_of_value(characters: str, at: int) -> tuple[int, str | None]:
     """Behind the JSON object or array that begins at *at*; and why there is none, if there is none."""
     if characters[at] not in "{[":
         return at, "not JSON: neither an object nor an array"
-    try:
-        return _read_value(characters, at)[1], None
-    except json.JSONDecodeError as error:
-        return at, _not_json(error)
-    except RecursionError:
-        return at, "nested too deeply"
+    size = _WINDOW  # an error counts the lines before it, so it must not see the whole text: there may be many
+    while True:
+        window = characters[at : at + size]
+        try:
+            return at + _read_value(window)[1], None
+        except json.JSONDecodeError as error:
+            cut = error.pos + len("\\u0000") > len(window) or error.msg.startswith("Unterminated")
+            if not cut or at + size >= len(characters):
+                return at, _not_json(error)
+        except RecursionError:
+            return at, "nested too deeply"
+        size *= 16
 
 
 def _not_json(error: json.JSONDecodeError) -> str:
