@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import date
+from itertools import product
 from typing import Any
 
 import pytest
@@ -145,6 +146,26 @@ def test_a_condition_that_nothing_turns_says_so() -> None:
         ("userAgent != 'x'", {"userAgent": "x"}, [("userAgent", "x", "other")]),
         ("norm.mfa", {"norm": {"mfa": False}}, [("norm.mfa", False, True)]),
         ("starts_with(norm.mfa, 'x') || b", {"norm": {"mfa": True}}, [("norm.mfa", True, ABSENT)]),
+        ("a.b == 'x'", {"a": "text"}, [("a", "text", {"b": "x"})]),  # what stands in the way is replaced
+        ("a.b[0].c == 'x'", {"a": {"b": {"d": "1"}}}, [("a.b", {"d": "1"}, [{"c": "x"}])]),
+        ("a.b == 'x' && a.c == 'y'", {"a": ["text"]}, [("a", ["text"], {"b": "x", "c": "y"})]),
+        ("a[1] == 'x'", {}, [("a", ABSENT, ["1", "x"])]),
+        ("a[2].b == 'x'", {"a": [{"b": "y"}]}, [("a", [{"b": "y"}], [{"b": "y"}, {}, {"b": "x"}])]),
+        ("a[?!b]", {"a": []}, [("a", [], [{}])]),
+        ("a > 'm'", {}, [("a", ABSENT, "m0")]),
+        ("a < 'm'", {"a": "z"}, [("a", "z", "")]),
+        ("ceil(a) == `2`", {"a": 5}, [("a", 5, 2)]),
+        ("max(a) > `2`", {"a": [1]}, [("a", [1], [1, 3])]),
+        ("sum(a) >= `2`", {}, [("a", ABSENT, [2])]),
+        ("max_by(a, &b).b == `2`", {}, [("a", ABSENT, [{"b": 2}])]),
+        ("contains(map(&b, a), 'x')", {"a": [{"b": "y"}]}, [("a[0].b", "y", "x")]),
+        ("contains(map(&to_string(@), a.[b, c]), 'false')", {"a": {"b": True}}, [("a.b", True, "false")]),
+        ("a[*].[b, c] | [?[1] == 'x']", {}, [("a", ABSENT, [{"b": "1", "c": "x"}])]),
+        ("a[?b].{p: c, q: d} | [?p == 'x' && q]", {}, [("a", ABSENT, [{"c": "x", "d": "1", "b": "1"}])]),
+        ("{p: a, q: b}.q == 'x'", {}, [("b", ABSENT, "x")]),
+        ("to_number(eventName) > `5`", {}, [("eventName", ABSENT, "6")]),  # which is a text in every event
+        ("length(eventName) > `2`", {}, [("eventName", ABSENT, "xxx")]),
+        ("type(a) == 'object' && !(values(a)[?@ == '1'])", {}, [("a", ABSENT, {})]),
     ],
 )
 def test_the_change_that_is_named_first(
@@ -279,6 +300,40 @@ def test_what_is_said_to_turn_the_answer_turns_it_and_takes_no_field_too_many(
             assert still != "alert" if given_answer in {"nothing", "excepted"} else still in {given_answer, "fault"}
 
 
+plain = st.recursive(
+    st.tuples(st.sampled_from("abc"), st.sampled_from(["== 'x'", "!= 'x'", "== 'y'", "!= `null`", ""])).map(" ".join),
+    lambda inner: (
+        st.tuples(inner, st.sampled_from(["&&", "||"]), inner).map(lambda t: f"({t[0]}) {t[1]} ({t[2]})")
+        | inner.map(lambda text: f"!({text})")
+    ),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    plain,
+    st.none() | plain,
+    st.fixed_dictionaries({}, optional=dict.fromkeys("abc", st.sampled_from(["x", "y", "z", ""]))),
+)
+def test_of_conditions_on_plain_fields_there_is_no_smaller_change(
+    match: str, unless: str | None, fields: dict[str, Any]
+) -> None:
+    asked = rule(match, *([unless] if unless else []))
+    given_answer = answer(asked, fields, TODAY)
+    # These are all values between which such conditions can tell.
+    every = [dict(zip("abc", values, strict=True)) for values in product(["x", "y", "z", "", None], repeat=3)]
+    turning = [
+        sum(fields.get(name) != value for name, value in other.items())
+        for other in every
+        if (answer(asked, other, TODAY) == "alert") is not (given_answer == "alert")
+    ]
+
+    found = least_changes(asked, fields, TODAY)
+
+    assert {len(together) for together in found} == ({min(turning)} if turning else set())
+
+
 @settings(max_examples=300, deadline=None)
 @given(conditions, events)
 def test_the_parts_have_the_values_that_the_interpreter_gives_them(match: str, fields: dict[str, Any]) -> None:
@@ -357,6 +412,12 @@ def test_an_alert_keeps_the_parts_that_decided_with_their_values() -> None:
         "!(ip && in_cidr(ip, '10.0.0.0/8')): ip is \"8.8.8.8\"",
         'would not match if eventName were "other"',
     )
+
+
+def test_of_a_field_inside_a_list_an_alert_keeps_all_values_and_not_just_the_last() -> None:
+    (line, _) = why(rule("rules[?port == '22'].cidr"), {"rules": [{"port": "22", "cidr": "::/0"}, {"port": "80"}]})
+
+    assert """port is "22", then "80\"""" in line
 
 
 def test_lines_and_values_are_cut() -> None:

@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -113,6 +114,100 @@ def test_a_gzip_file_that_is_cut_off_gives_what_it_has(tmp_path: Path) -> None:
     ((place, message),) = problems
     assert place.startswith(f"{path}:")
     assert "gzip" in message
+
+
+@pytest.mark.parametrize("damage", [lambda packed: packed[:-8], lambda packed: packed + b"garbage"])
+@pytest.mark.parametrize("content", [[{"Records": [TRAIL, TRAIL]}], [INNER, {"Records": [TRAIL]}], [TRAIL, INNER]])
+def test_a_gzip_file_damaged_behind_its_last_line_gives_that_line_too(
+    tmp_path: Path, content: list[Any], damage: Callable[[bytes], bytes]
+) -> None:
+    path = a_file(tmp_path, damage(gzip.compress(lines(*content).rstrip(b"\n"))))
+
+    found, problems = read(path)
+
+    assert len(found) == 2
+    ((place, message),) = problems
+    assert place == f"{path}:{len(content)}"
+    assert "gzip" in message
+
+
+def test_a_delivered_file_in_gzip_that_is_cut_off_gives_its_whole_events(tmp_path: Path) -> None:
+    records = [{**TRAIL, "eventID": str(n), "x": hash(str(n))} for n in range(5000)]
+    packed = gzip.compress(json.dumps({"Records": records}).encode())
+
+    found, problems = read(a_file(tmp_path, packed[: len(packed) // 2]))
+
+    assert [json.loads(record.raw)["eventID"] for _, record in found] == [str(n) for n in range(len(found))]
+    assert len(found) > 1000
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize("indent", [None, 0, 2])
+@pytest.mark.parametrize("between", ["", "\n", "\r\n"])
+def test_texts_that_stand_one_behind_the_other_are_all_read(tmp_path: Path, between: str, indent: int | None) -> None:
+    texts = [TRAIL, INNER, {"Records": [TRAIL, {**TRAIL, "x": '}\n{"'}]}, [INNER], INNER]
+    written = [json.dumps(text, indent=indent) for text in texts]
+    path = a_file(tmp_path, between.join(written).encode())
+
+    found, problems = read(path)
+
+    assert [name for name, _ in found] == [AWS, TENCENT, AWS, AWS, TENCENT, TENCENT]
+    assert problems == []
+    assert found[-1][1].place == f"{path}:{1 + sum((text + between).count(chr(10)) for text in written[:-1])}"
+
+
+@pytest.mark.parametrize("indent", [None, 2])
+@pytest.mark.parametrize("broken", [0, 2, 4])
+def test_of_texts_in_a_row_a_damaged_one_costs_a_message(tmp_path: Path, broken: int, indent: int | None) -> None:
+    written = [json.dumps({**TRAIL, "eventID": f"a{n}", "inner": {"eventName": "x"}}, indent=indent) for n in range(5)]
+    written[broken] = written[broken].replace('"a', "a")
+
+    found, problems = read(a_file(tmp_path, "\n".join(written).encode()))
+
+    assert [json.loads(record.raw)["eventID"] for _, record in found] == [f"a{n}" for n in range(5) if n != broken]
+    assert len(problems) == 1
+
+
+@pytest.mark.parametrize("size", [*range(16_180, 16_400, 7), 300_000])
+def test_texts_in_a_row_may_have_any_length(tmp_path: Path, size: int) -> None:
+    text = json.dumps({**TRAIL, "x": "é" * (size // 6), "n": [1, 2, {"a": -1.5e3}], "z": None})  # written as \\u00e9
+
+    found, problems = read(a_file(tmp_path, (text * 3).encode()))
+
+    assert len(found) == 3
+    assert problems == []
+
+
+def test_damaged_texts_that_follow_each_other_cost_one_message_and_little_time(tmp_path: Path) -> None:
+    damaged = b'{"x" bad} ' * 100_000  # minutes, if each looked through the whole text
+    path = a_file(tmp_path, lines(TRAIL, damaged + json.dumps(INNER).encode() + damaged))
+
+    found, problems = read(path)
+
+    assert [name for name, _ in found] == [AWS, TENCENT]
+    assert [place for place, _ in problems] == [f"{path}:2"] * 2
+
+
+def test_a_line_that_is_cut_off_gives_its_whole_events(tmp_path: Path) -> None:
+    path = a_file(tmp_path, lines(INNER, {"Records": [TRAIL, TRAIL]})[:-30])
+
+    found, problems = read(path)
+
+    assert [name for name, _ in found] == [TENCENT, AWS]
+    assert [place for place, _ in problems] == [f"{path}:2"]
+
+
+def test_many_texts_over_many_lines_are_not_held_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "_LARGE", 10_000)
+    path = a_file(tmp_path, "\n".join(json.dumps({**TRAIL, "eventID": str(n)}, indent=2) for n in range(999)).encode())
+
+    held = [len(piece.text) for piece in files.parts([path]) if isinstance(piece, files.Part)]
+    found, problems = read(path)
+
+    assert max(held) < 300_000  # what is read at once, and not the file
+    assert len(held) > 1
+    assert [json.loads(record.raw)["eventID"] for _, record in found] == [str(n) for n in range(999)]
+    assert problems == []
 
 
 def test_a_malformed_line_costs_a_message_with_its_place(tmp_path: Path) -> None:

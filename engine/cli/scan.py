@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import sys
@@ -104,6 +105,8 @@ class _Screen:
     """Alerts on stdout, the rest on stderr, and a progress bar where somebody is looking at it."""
 
     def __init__(self, progress: Progress | None) -> None:
+        if sys.stdout is None:  # it was closed before the program began, as some schedulers do
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
         self._out = sys.stdout.buffer  # alerts are UTF-8, whatever the terminal speaks
         self._progress = progress
         self._task = None if progress is None else progress.tasks[0].id
@@ -159,6 +162,8 @@ def _screen(paths: Sequence[str]) -> Iterator[_Screen]:
 
 def _watched() -> bool:
     """Whether stderr is a terminal that can draw over its own lines. Colours are another matter: NO_COLOR."""
+    if sys.stderr is None:
+        return False
     return sys.stderr.isatty() and os.environ.get("TERM", "dumb").lower() not in ("", "dumb", "unknown")
 
 

@@ -22,6 +22,7 @@ Proposal = tuple[tuple[Path, Any], ...]
 _SAME_KIND: Final = 6  # alternatives of one part that are combined with those of others
 _COMBINED: Final = 64
 _ITEMS: Final = 4  # of a list, that are looked at
+_FRESH: Final = 4  # items that are made up
 _MEMBERS: Final = 3  # of a list by name, that are tried
 _LONGEST: Final = 200  # texts and lists that are made up
 _OTHER: Final = "other"  # a text that no rule means
@@ -36,8 +37,9 @@ class _Absent:
 ABSENT: Final = _Absent()
 _SOME: Final[Any] = object()  # any value that is true
 
-_TYPICAL: Final[Mapping[str, Any]] = {
-    "string": "1", "number": 1, "boolean": True, "array": ["1"], "object": {"1": "1"}, "null": ABSENT
+_TYPICAL: Final[Mapping[str, tuple[Any, ...]]] = {
+    "string": ("1",), "number": (1,), "boolean": (True,), "array": (["1"],), "object": ({"1": "1"}, {}),
+    "null": (ABSENT,),
 }  # fmt: skip
 _LISTS: Final = frozenset({"projection", "filter_projection", "value_projection", "flatten"})
 
@@ -87,8 +89,9 @@ def changed(value: Any, path: Path, new: Any) -> Any:
 
 def _settled(fields: Any, proposal: Proposal) -> Proposal:
     """
-    *proposal* for *fields*: places counted from the beginning of a list, no place emptied but the list without it, and
-    nothing set inside something else that is set. Raises NoPlaceError where that cannot be.
+    *proposal* for *fields*: places counted from the beginning of a list, no place emptied but the list without it, what
+    stands in the way of a place replaced, and nothing set inside something else that is set. Raises NoPlaceError where
+    that cannot be.
     """
     settled: dict[Path, Any] = {}
     for negative, value in proposal:
@@ -99,15 +102,49 @@ def _settled(fields: Any, proposal: Proposal) -> Proposal:
             if not isinstance(items, list) or last >= len(items):
                 raise NoPlaceError(path)
             settled[path[:-1]] = [*items[:last], *items[last + 1 :]]
-        else:
+            continue
+        above = _in_the_way(fields, path)
+        if above is None:
             settled[path] = value
+        elif value is ABSENT or (above == () and fields is not None):
+            raise NoPlaceError(path)
+        elif above in settled:
+            settled[above] = changed(settled[above], path[len(above) :], value)
+        else:
+            given = found(fields, above)
+            settled[above] = _new(path[len(above) :], value, given if isinstance(given, list) else [])
     for path in sorted(settled, key=len, reverse=True):
         above = next((path[:size] for size in range(len(path)) if path[:size] in settled), None)
         if above is not None:
             value = settled.pop(path)
             outer = settled[above]
-            settled[above] = changed(None if outer is ABSENT else outer, path[len(above) :], value)
+            inner = path[len(above) :]
+            if value is not ABSENT or found(outer, inner) is not None:  # else it is not there anyhow
+                settled[above] = changed(None if outer is ABSENT else outer, inner, value)
     return tuple(settled.items())
+
+
+def _in_the_way(fields: Any, path: Path) -> Path | None:
+    """The place on the way down *path* of a value in which the next one cannot be; None if there is none."""
+    for index, name in enumerate(path):
+        if fields is not None and not isinstance(fields, dict if isinstance(name, str) else list):
+            return path[:index]
+        if isinstance(name, int) and name > len(fields or ()):
+            return path[:index]
+        fields = found(fields, (name,))
+    return None
+
+
+def _new(path: Path, value: Any, given: list[Any]) -> Any:
+    """What has *value* at *path*; if it is a list, one that begins as *given*."""
+    for index, name in reversed(list(enumerate(path))):
+        if isinstance(name, str):
+            value = {name: value}
+        else:
+            before = [] if index else given[:name]
+            filling: Any = {} if index + 1 < len(path) else "1"
+            value = [*before, *[filling] * (name - len(before)), value]
+    return value
 
 
 def _counted(fields: Any, path: Path) -> Path:
@@ -174,12 +211,13 @@ class Reader:
 
     def _compared(self, node: Node, at: Any, path: Path, *, wanted: bool) -> Iterator[Proposal]:
         left, right = node["children"]
-        differ = node["value"] not in {"eq", "ne"} or (node["value"] == "eq") is not wanted
+        equality = node["value"] in {"eq", "ne"}
+        differ = not equality or (node["value"] == "eq") is not wanted
         if differ and not wanted:
             yield from self._otherwise(node, at, path)
         for side, other in ((left, right), (right, left)):
             if other["type"] == "literal":
-                values = _near(other["value"]) if node["value"] not in {"eq", "ne"} or not differ else []
+                values = [] if equality and differ else _near(other["value"], ordered=not equality)
                 for value in values:
                     yield from self._giving(side, value, at, path)
             elif (given := self._value(other, at)) is not None:
@@ -305,10 +343,19 @@ class Reader:
         elif kind in _LISTS:
             yield from self._listed(node, value, at, path)
         elif kind == "multi_select_list" and isinstance(value, list):
+            if 1 < len(value) <= len(node["children"]):
+                pairs = zip(node["children"], value, strict=False)
+                yield from _together(self._giving(child, item, at, path) for child, item in pairs)
             # One of its parts is the list, which only matters where all are merged; else one is the only item.
             yield from _in_turn(self._giving(child, value, at, path) for child in node["children"])
             if len(value) == 1:
                 yield from _in_turn(self._giving(child, value[0], at, path) for child in node["children"])
+        elif kind == "multi_select_dict":
+            named = {pair["value"]: pair["children"][0] for pair in node["children"]}
+            if value is _SOME:
+                yield ()  # an object that is written out is never empty
+            elif isinstance(value, dict) and value.keys() <= named.keys():
+                yield from _together(self._giving(named[name], item, at, path) for name, item in value.items())
         elif kind == "function_expression" and node["children"]:
             yield from self._turned_round(node, value, at, path)
 
@@ -316,6 +363,11 @@ class Reader:
         """Where *node* is something of what its first part gives."""
         *firsts, last = node["children"]
         first = firsts[0] if len(firsts) == 1 else {**node, "children": firsts}
+        if first["type"] == "multi_select_dict" and last["type"] == "field":
+            for pair in first["children"]:
+                if pair["value"] == last["value"]:
+                    yield from self._giving(pair["children"][0], value, at, path)
+            return
         for own in _sources(first):
             yield from self._being(last, value, found(at, own), path + own)
         if _path(first) is not None:
@@ -341,9 +393,12 @@ class Reader:
         for own in _sources(base) if len(values) == 1 else ():
             for place, item in islice(_items(found(at, own)), _ITEMS):
                 yield from self._as_item(node, values[0], item, (*path, *own, place))
-        items = [self._fresh(node, one) for one in values]
-        if any(item is None for item in items):
-            return
+        some = [list(islice(self._fresh(node, one), _FRESH)) for one in values]
+        for items in islice(product(*some), _FRESH if len(some) == 1 else 1):
+            yield from self._with_items(node, base, list(items), at, path)
+
+    def _with_items(self, node: Node, base: Node, items: list[Any], at: Any, path: Path) -> Iterator[Proposal]:
+        """With *items* in the list *base* that *node* goes through."""
         whole = _path(base)
         given = None if whole is None else found(at, whole)
         if node["type"] == "value_projection":
@@ -361,22 +416,30 @@ class Reader:
             sides.append(self._deciding(node["children"][2], item, path, wanted=True))
         yield from _together(sides)
 
-    def _fresh(self, node: Node, value: Any) -> Any:
-        """An item made up that *node* would take, and show as *value*; None if none can be."""
+    def _fresh(self, node: Node, value: Any) -> Iterator[Any]:
+        """Items made up that *node* would take, and show as *value*."""
         for proposal in islice(self._as_item(node, value, None, ()), _SAME_KIND):
             made = "1" if not proposal else _made(proposal)
             if made is not None:
-                return made
-        return None
+                yield made
+            elif all(new is ABSENT for _, new in proposal):
+                yield {}  # of which nothing is wanted but that some field is not there
 
     def _turned_round(self, node: Node, value: Any, at: Any, path: Path) -> Iterator[Proposal]:
         inner, name = node["children"][0], node["value"]
-        if name in {"lower", "upper", "to_string", "not_null", "sort", "reverse"}:
+        if name in {"lower", "upper", "to_string", "not_null", "sort", "reverse", "sort_by", "abs", "ceil", "floor"}:
             yield from self._giving(inner, value, at, path)
         elif name == "to_number":
-            if isinstance(self._value(inner, at), str):
-                yield from self._giving(inner, _written(value), at, path)
-            yield from self._giving(inner, value, at, path)
+            given = self._value(inner, at)
+            for number in (_written(value), value) if isinstance(given, str) else (value, _written(value)):
+                yield from self._giving(inner, number, at, path)
+        elif name in {"max", "min", "sum", "avg", "max_by", "min_by"}:
+            given = self._value(inner, at)
+            if isinstance(given, list) and given and value is not _SOME:
+                yield from self._giving(inner, [*given, value], at, path)
+            yield from self._giving(inner, [value], at, path)
+        elif name == "map":
+            yield from self._mapped(node, value, at, path)
         elif name == "to_array":
             if not isinstance(value, list):
                 yield from self._giving(inner, [value], at, path)
@@ -393,8 +456,11 @@ class Reader:
             elif _is_list(inner):
                 yield from self._giving(inner, [_SOME] * value, at, path)
             yield from self._giving(inner, [str(number + 1) for number in range(value)], at, path)
+            if given is None:
+                yield from self._giving(inner, "x" * value, at, path)
         elif name == "type" and isinstance(value, str) and value in _TYPICAL:
-            yield from self._giving(inner, _TYPICAL[value], at, path)
+            for typical in _TYPICAL[value]:
+                yield from self._giving(inner, typical, at, path)
         elif name == "keys" and isinstance(value, list) and all(isinstance(item, str) for item in value):
             names, has = dict.fromkeys(value, "1"), self._value(inner, at)
             yield from self._giving(inner, {**has, **names} if isinstance(has, dict) else names, at, path)
@@ -407,6 +473,14 @@ class Reader:
             if inner["type"] == "literal" and isinstance(separator, str):
                 items = value.split(separator) if separator else [value]
                 yield from self._giving(node["children"][1], items, at, path)
+
+    def _mapped(self, node: Node, value: Any, at: Any, path: Path) -> Iterator[Proposal]:
+        """With which `map` would make *value*: of a list that is read, or of one that is written out."""
+        (each,), made_of = node["children"][0]["children"], node["children"][1]
+        if value is _SOME or (isinstance(value, list) and len(value) == 1):
+            for own in _written_out(made_of):
+                yield from self._giving(each, value if value is _SOME else value[0], found(at, own), path + own)
+        yield from self._listed({"type": "projection", "children": [made_of, each]}, value, at, path)
 
 
 def _asked(node: Node) -> Iterator[Node]:
@@ -470,6 +544,17 @@ def _sources(node: Node) -> list[Path]:
     return []
 
 
+def _written_out(node: Node) -> list[Path]:
+    """The paths of the items of *node*, if that is a list that is written out, `a.[b, c]`."""
+    above: Path | None = ()
+    if node["type"] == "subexpression":
+        *firsts, node = node["children"]
+        above = _path({"type": "subexpression", "children": firsts})
+    if node["type"] != "multi_select_list" or above is None:
+        return []
+    return [above + own for child in node["children"] if (own := _path(child)) is not None]
+
+
 def _items(value: Any) -> Iterator[tuple[str | int, Any]]:
     if isinstance(value, list):
         yield from enumerate(value)
@@ -486,7 +571,7 @@ def _made(proposal: Proposal) -> Any:
     """A value made up of nothing but the settings; None if that cannot be."""
     value: Any = None
     try:
-        for path, new in proposal:
+        for path, new in _settled(None, proposal):
             value = changed(value, path, new)
     except NoPlaceError:
         return None
@@ -533,11 +618,13 @@ def _truths(given: Any, *, wanted: bool) -> list[Any]:
     """Values that are true, or are not, for a field that is *given* now."""
     if isinstance(given, bool):
         return [not given] if wanted else [not given, ABSENT]
-    return ["1", True] if wanted else [ABSENT]
+    return ["1", True] if wanted else [ABSENT, ""]
 
 
-def _near(literal: Any) -> list[Any]:
-    """A literal, and the numbers beside it."""
+def _near(literal: Any, *, ordered: bool) -> list[Any]:
+    """A literal, and the numbers beside it; where it is *ordered*, texts too."""
+    if isinstance(literal, str) and ordered:
+        return [literal, literal + "0", literal[:-1]]
     if isinstance(literal, bool) or not isinstance(literal, int | float):
         return [ABSENT if literal is None else literal]
     return [literal, literal + 1, literal - 1]

@@ -18,6 +18,7 @@ from engine.rule import Rule
 MAX_LINES: Final = 10
 MAX_TEXT: Final = 120  # characters of a part of the condition
 MAX_VALUE: Final = 80  # characters of a value
+_SEVERAL: Final = 5  # values of a field inside a list
 MAX_TRIALS: Final = 100  # for the least change: this is done for every alert
 
 
@@ -66,11 +67,7 @@ def _line(shape: Shape, noted: Noted) -> str:
         return f"{text}: cannot be decided"
     values = noted.values
     seen = dict.fromkeys(
-        [
-            f"{_written(leaf.text)} is {_shown(values[leaf.number][-1])}"
-            for leaf in shape.leaves
-            if leaf.number in values
-        ]
+        [f"{_written(leaf.text)} is {_given(values[leaf.number])}" for leaf in shape.leaves if leaf.number in values]
     )
     if seen:
         return f"{text}: {', '.join(list(seen)[:3])}"
@@ -80,6 +77,13 @@ def _line(shape: Shape, noted: Noted) -> str:
 @lru_cache(maxsize=2048)
 def _written(text: str) -> str:
     return _cut(" ".join(text.split()), MAX_TEXT)
+
+
+def _given(values: list[Any]) -> str:
+    """The values of a field, of which there are several inside a list."""
+    if len(values) == 1:
+        return _shown(values[0])
+    return _cut(", then ".join(dict.fromkeys(map(_shown, values[:_SEVERAL]))), MAX_VALUE)
 
 
 _json = json.JSONEncoder(ensure_ascii=False, default=str).encode

@@ -5,11 +5,12 @@ A file is cut into parts that can be looked at by themselves, here or in another
 megabyte of whole lines, or of whole items of a large document's array. `records` looks at each (`found`). What a text
 is, `engine.sources.forms` decides. What cannot be read costs a message with its place, never the rest of the run.
 
-Memory is that of a part. A line, or a document that is no array of events and runs over many lines, is read whole.
+Memory is that of a part. A line, or one document that is no array of events and runs over many lines, is read whole.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
@@ -34,6 +35,7 @@ from engine.sources.forms import (
     in_document,
     in_lines,
     in_remains,
+    in_torn,
     is_array,
     too_long,
     why_not_json,
@@ -66,14 +68,16 @@ _GZIP: Final = b"\x1f\x8b"
 _UTF_16: Final = (b"\xff\xfe", b"\xfe\xff")
 
 _SEAM: Final = re.compile(rb"\}(\s*,\s*)(?=\{)")
+_NEXT_TEXT: Final = re.compile(rb"\}[ \t\r]*\n\s*(?=\{)")  # no comma and a line end: neither in a value nor in a string
 
 OnRead = Callable[[int], None]  # so many more bytes of the files, as they are on disk, have been read; 0: it will wait
 
 
 class Form(Enum):
     LINES = auto()
-    DOCUMENT = auto()  # one JSON text, on any number of lines
+    DOCUMENT = auto()  # one JSON text or several, on any number of lines
     REMAINS = auto()  # lines of a document that was too large, and is no JSON
+    TORN = auto()  # a line at which a damaged file ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +146,8 @@ def found(piece: Piece, on_problem: OnProblem) -> Iterator[Found]:
             yield from in_document(text, name, line, on_problem)
         case Part(name, line, text, Form.REMAINS):
             yield from in_remains(text, name, line, on_problem)
+        case Part(name, line, text, Form.TORN):
+            yield from in_torn(text, name, line, on_problem)
         case Trouble(place, message):
             on_problem(place, message)
         case File(path, named):
@@ -227,6 +233,8 @@ def _nobody(_bytes: int) -> None:
 
 def _of_file(path: str, named: bool, on_read: OnRead, *, stretches: bool = False) -> Iterator[Piece]:
     if path == "-":
+        if sys.stdin is None:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard input")
         yield from _of_text(_Text("-", sys.stdin.buffer, on_read))
         return
     try:
@@ -256,6 +264,8 @@ def _of_text(text: _Text, stretches: _Stretches | None = None) -> Iterator[Piece
     else:
         yield from _of_document(text, first)
     if text.trouble:
+        if text.ahead.strip():  # a delivered file is one line: it would be all that the damage left
+            yield Part(text.name, text.line, text.take(len(text.ahead)), Form.TORN)
         yield Trouble(f"{text.name}:{text.line}", text.trouble)
 
 
@@ -330,7 +340,7 @@ def _read_stretch(stream: BinaryIO, piece: Stretch) -> bytes:
 
 
 def _of_document(text: _Text, first: bytes) -> Iterator[Piece]:
-    """A file whose first line is no JSON by itself: one document over many lines, or JSON lines that begin badly."""
+    """A file whose first line is no JSON by itself: documents over many lines, or JSON lines that begin badly."""
     second = text.second_line()
     if second and not first.endswith((b"{", b"[", b",", b":")) and why_not_json(second) is None:
         yield from _of_lines(text)
@@ -340,6 +350,10 @@ def _of_document(text: _Text, first: bytes) -> Iterator[Piece]:
     if array is not None and len(text.ahead) >= _LARGE:
         yield from _of_array(text, array, one_line=False)
         return
+    while len(text.ahead) >= _LARGE and (ends := [found.end() for found in _NEXT_TEXT.finditer(text.ahead)]):
+        line = text.line
+        yield Part(text.name, line, text.take(ends[-1]), Form.DOCUMENT)  # many texts, as jq prints them
+        text.fill(_LARGE)
     text.fill(MAX_DOCUMENT)
     line, document = text.line, text.take(len(text.ahead))
     if not (text.trouble and not document.strip()):

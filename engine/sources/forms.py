@@ -2,8 +2,8 @@
 Which text is an audit event, of which cloud: an event by itself, an answer of an API, a delivered file, an array.
 
 JSON lines, answers of DescribeEvents and LookUpEvents, CloudTrail files `{"Records": […]}` and JSON arrays hold the
-same events in other wrappings. The kind is recognised record by record, by fields that only one cloud has. What is no
-record of a known kind costs a message with its place.
+same events in other wrappings, and several such texts may stand one behind the other. The kind is recognised record by
+record, by fields that only one cloud has. What is no record of a known kind costs a message with its place.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ TENCENT: Final = "tencent.cloudaudit"
 AWS: Final = "aws.cloudtrail"
 
 _MAX_LEVEL: Final = 3  # of arrays and answers around an event
+_LONGEST_OPENING: Final = 4096  # characters before the first event of a document, with room to spare
+_WINDOW: Final = 16_384  # characters in which most events end
 _MAX_HELD: Final = 1000  # messages, until it is clear what a text is
 _AROUND: Final = b" \t\r\n\v\f"  # what may stand around a line
 
@@ -36,6 +38,11 @@ OPENING: Final = re.compile(
     % (_SCALAR, _SCALAR)
 )
 FIRST_NAME: Final = re.compile(rb'\{\s*("(?:[^"\\]|\\.)*")')
+# Where another text begins: without a comma between them, two objects are never parts of one, and in a string the
+# quote were escaped. Behind damage, the beginning of a line is good enough.
+_NEXT_TEXT: Final = re.compile(r'\}\s*(?=\{\s*")|\n(?=\{)')
+_BLANK: Final = re.compile(r"\s*")
+_read_value: Final = json.JSONDecoder(strict=False).raw_decode
 
 _NOTHING: Final = msgspec.Raw()
 
@@ -103,18 +110,30 @@ def in_document(text: bytes, name: str, line: int, on_problem: OnProblem) -> Ite
     """
     The records in *text*, which begins on *line* and is one JSON document, or what is left of one.
 
-    Of what is damaged everything that is whole is read: lines that are events, else items of its array of events.
+    It may also be several, one behind the other. Of what is damaged everything that is whole is read: lines that are
+    events, else items of its array of events.
     """
     fault = why_not_json(text)
     if fault is None:
         yield from in_json(text.strip(_AROUND), name, line + _blank_lines(text), on_problem)
+        return
+    if _begins_whole(text):
+        yield from _in_a_row(text, name, line, on_problem, fault)
         return
     found = False
     for item in in_remains(text, name, line, on_problem):
         found = True
         yield item
     if not found:
-        yield from _whole_items(text, name, line, on_problem, fault)
+        yield from _in_a_row(text, name, line, on_problem, fault)
+
+
+def in_torn(text: bytes, name: str, line: int, on_problem: OnProblem) -> Iterator[Found]:
+    """The records in *text*, a line of which the end may be missing; that it is, is told already."""
+    if why_not_json(text) is None:
+        yield from in_json(text.strip(_AROUND), name, line, on_problem)
+    else:
+        yield from _whole_items(text, name, line, on_problem, None)
 
 
 def in_remains(text: bytes, name: str, line: int, on_problem: OnProblem) -> Iterator[Found]:
@@ -136,15 +155,84 @@ def in_remains(text: bytes, name: str, line: int, on_problem: OnProblem) -> Iter
             del problems[_MAX_HELD:]
 
 
-def _whole_items(text: bytes, name: str, line: int, on_problem: OnProblem, fault: str) -> Iterator[Found]:
-    """The records in the array of events of a damaged document: each item that begins as the first one does."""
+def _in_a_row(text: bytes, name: str, line: int, on_problem: OnProblem, fault: str) -> Iterator[Found]:
+    """
+    The records in *text*, which is no JSON: *fault* says why.
+
+    It may be several JSON texts one behind the other, on any number of lines: jq prints them so, and Firehose delivers
+    them so. If one is damaged it may be a document of which some items are whole; else it costs a message, together
+    with those damaged ones that follow it.
+    """
+    characters = text.decode("utf-8", "surrogateescape")
+    at, counted, found, damaged = _behind_blanks(characters, 0), 0, False, False
+    while at < len(characters):
+        line += characters.count("\n", counted, at)
+        counted = at
+        end, reason = _end_of_value(characters, at)
+        if reason is None:
+            yield from in_json(characters[at:end].encode("utf-8", "surrogateescape"), name, line, on_problem, 1)
+        else:
+            told = reason if found else fault
+            if OPENING.match(characters[at : at + _LONGEST_OPENING].encode("utf-8", "surrogateescape")) is not None:
+                remains = characters[at:].encode("utf-8", "surrogateescape")
+                yield from _whole_items(remains, name, line, on_problem, told)
+                return
+            if not damaged:
+                on_problem(f"{name}:{line}", told)
+            following = _NEXT_TEXT.search(characters, at)
+            if following is None:
+                return
+            end = following.end()
+        found, damaged = True, reason is not None
+        at = _behind_blanks(characters, end)
+
+
+def _end_of_value(characters: str, at: int) -> tuple[int, str | None]:
+    """Behind the JSON object or array that begins at *at*; and why there is none, if there is none."""
+    if characters[at] not in "{[":
+        return at, "not JSON: neither an object nor an array"
+    size = _WINDOW  # an error counts the lines before it, so it must not see the whole text: there may be many
+    while True:
+        window = characters[at : at + size]
+        try:
+            return at + _read_value(window)[1], None
+        except json.JSONDecodeError as error:
+            cut = error.pos + len("\\u0000") > len(window) or error.msg.startswith("Unterminated")
+            if not cut or at + size >= len(characters):
+                return at, _not_json(error)
+        except RecursionError:
+            return at, "nested too deeply"
+        size *= 16
+
+
+def _not_json(error: json.JSONDecodeError) -> str:
+    return f"not JSON: {error.msg.removesuffix(' at')}"  # "Unterminated string starting at"
+
+
+def _begins_whole(text: bytes) -> bool:
+    """Whether there is a whole JSON object or array at the beginning of *text*, whatever follows."""
+    characters = text.lstrip(_AROUND).decode("utf-8", "surrogateescape")
+    return bool(characters) and _end_of_value(characters, 0)[1] is None
+
+
+def _behind_blanks(characters: str, at: int) -> int:
+    blank = _BLANK.match(characters, at)
+    return at if blank is None else blank.end()
+
+
+def _whole_items(text: bytes, name: str, line: int, on_problem: OnProblem, fault: str | None) -> Iterator[Found]:
+    """
+    The records in the array of events of a damaged document: each item that begins as the first one does.
+
+    *fault* is told if nothing else is; without one, nothing is said of what is not whole.
+    """
     opening = OPENING.match(text)
     first = FIRST_NAME.match(text, opening.end()) if opening is not None else None
     begins = line + _blank_lines(text)
     if opening is None or first is None:
-        on_problem(f"{name}:{begins}", fault)
+        if fault is not None:
+            on_problem(f"{name}:{begins}", fault)
         return
-    read = json.JSONDecoder(strict=False).raw_decode
     characters = text.decode("utf-8", "surrogateescape")
     at, counted, damaged, told = opening.end(), 0, False, False
     for head in re.finditer(r"\{\s*" + re.escape(first[1].decode("utf-8", "surrogateescape")), characters):
@@ -153,21 +241,17 @@ def _whole_items(text: bytes, name: str, line: int, on_problem: OnProblem, fault
             continue
         line += characters.count("\n", counted, begin)
         counted = begin
-        try:
-            _, at = read(characters, begin)
-        except (json.JSONDecodeError, RecursionError) as error:
-            if not damaged:
-                # "Unterminated string starting at"
-                reason = (
-                    error.msg.removesuffix(" at") if isinstance(error, json.JSONDecodeError) else "nested too deeply"
-                )
-                on_problem(f"{name}:{line}", f"skipped up to the next event: not JSON: {reason}")
+        end, reason = _end_of_value(characters, begin)
+        if reason is not None:
+            if not damaged and fault is not None:
+                on_problem(f"{name}:{line}", f"skipped up to the next event: {reason}")
             damaged = told = True
             continue
+        at = end
         damaged = False
         item = characters[begin:at].encode("utf-8", "surrogateescape")
         yield from in_json(item, name, line, on_problem, 1)
-    if not told:
+    if not told and fault is not None:
         on_problem(f"{name}:{begins}", fault)
 
 
@@ -190,7 +274,10 @@ def in_json(text: bytes, name: str, line: int, on_problem: OnProblem, level: int
                 return
             array = events
     except DecodeError as error:
-        on_problem(place, str(error))
+        if level:
+            on_problem(place, str(error))
+        else:
+            yield from _in_a_row(text, name, line, on_problem, str(error))
     except msgspec.ValidationError:
         on_problem(place, "not a JSON object")
     except RecursionError:

@@ -188,6 +188,22 @@ def test_two_jobs_print_what_one_prints(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("closed", "code", "told"),
+    [(">&-", 74, "tocsin: standard output: "), ("<&-", 74, "tocsin: standard input: "), ("2>&-", 0, "")],
+)
+def test_a_standard_stream_that_is_closed_is_no_traceback(folder: Path, closed: str, code: int, told: str) -> None:
+    """Schedulers start programs so; 1 would mean findings."""
+    (folder / "events.jsonl").write_text(event(1))
+    shell = ["sh", "-c", f'exec "$@" {closed}', "sh", *program("-" if closed == "<&-" else "events.jsonl")]
+
+    ended = subprocess.run(shell, cwd=folder, env=environment(), capture_output=True, text=True, check=False)
+
+    assert ended.returncode == code
+    assert ended.stderr.startswith(told)
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize(
     ("terminal", "bar"), [("xterm", True), ("dumb", False)], ids=["a terminal", "one that cannot draw"]
 )
 def test_a_progress_bar_is_drawn_only_on_a_terminal_that_can(folder: Path, terminal: str, bar: bool) -> None:
