@@ -17,7 +17,7 @@ from engine.cli import explain_state
 from engine.cli.options import config_option, opened_store, store_option
 from engine.cli.rules import find, format_option, rules_option
 from engine.cli.show import as_json, plain
-from engine.errors import DecodeError
+from engine.errors import DecodeError, StoreError
 from engine.event import Fields, Record
 from engine.explanation import ABSENT, NOT_REACHED, Change, Explanation, Part
 from engine.explanation import explain as explained
@@ -108,10 +108,10 @@ def _records(event_file: str, wanted: Kind, troubles: list[str]) -> Iterator[Rec
         troubles.append(f"{place}: {message}")
 
     try:
-        raw = sys.stdin.buffer.read() if event_file == "-" else Path(event_file).read_bytes()
+        raw = _standard_input() if event_file == "-" else Path(event_file).read_bytes()
     except OSError as error:
         click.echo(f"tocsin: {event_file}: {error.strerror or error}", err=True)
-        sys.exit(2)
+        sys.exit(StoreError.exit_code)
     try:
         whole = json.loads(raw)
     except (ValueError, RecursionError):
@@ -137,6 +137,12 @@ def _records(event_file: str, wanted: Kind, troubles: list[str]) -> Iterator[Rec
     for name, count in others.items():
         held = f"{_a_kind(name)} event" if count == 1 else f"{count} {name} events"
         troubles.append(f"{event_file} holds {held}; the rule looks at {wanted.name}")
+
+
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise OSError("standard input is closed")
+    return sys.stdin.buffer.read()
 
 
 def _a_kind(name: str) -> str:

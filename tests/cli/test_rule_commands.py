@@ -341,21 +341,21 @@ def test_a_few_fields_by_hand_are_an_event_of_any_kind(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "said", "code"),
     [
-        (None, "event.json: No such file or directory"),
-        ("[1, 2]", "event.json:1: not a JSON object"),
-        ("42", "event.json:1: not a JSON object"),
-        ("", "event.json holds no such events, exactly one is needed"),
+        (None, "event.json: No such file or directory", 74),
+        ("[1, 2]", "event.json:1: not a JSON object", 2),
+        ("42", "event.json:1: not a JSON object", 2),
+        ("", "event.json holds no such events, exactly one is needed", 2),
     ],
 )
-def test_what_is_no_event_is_told_in_one_line(text: str | None, said: str) -> None:
+def test_what_is_no_event_is_told_in_one_line(text: str | None, said: str, code: int) -> None:
     if text is not None:
         Path("event.json").write_text(text)
 
     result = ran(explain, "mine.root.login", "event.json", "--rules", "login.yaml")
 
-    assert (result.exit_code, result.stderr) == (2, f"tocsin: {said}\n")
+    assert (result.exit_code, result.stderr) == (code, f"tocsin: {said}\n")
 
 
 def test_an_event_of_an_api_answer_is_explained() -> None:
