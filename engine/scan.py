@@ -249,9 +249,9 @@ def digest(identity: Identity) -> bytes:
 
 def day(event: Event) -> date:
     """The day (UTC) of *event*: on which an exception holds or has ended."""
-    number = min(max(event.time, 0), _LAST_SECOND) // 86_400
-    found = _days.get(number)
+    found = _days.get(event.time // 86_400)
     if found is None:
+        number = min(max(event.time, 0), _LAST_SECOND) // 86_400
         if len(_days) > 10_000:
             _days.clear()
         found = _days[number] = date.fromordinal(_EPOCH + number)
