@@ -340,8 +340,11 @@ NORM_FROM: Final[Mapping[str, tuple[str, ...]]] = {  # field of `norm` -> those 
 class _Lean(Lean, gc=False):
     record: Any
 
-    def _make(self) -> View:
-        return _View(self.kind, self.raw, self.record)
+    @property
+    def view(self) -> View:
+        if self.made is None:
+            self.made = _View(self.kind, self.raw, self.record)
+        return self.made
 
 
 class _View(LazyView):

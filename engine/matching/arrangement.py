@@ -258,6 +258,8 @@ class Arrangement:
         place = id(group), alive
         found = self._living.get(place)
         if found is None or found.rules is not group.rules:
+            if len(self._living) >= _MAX_LED:
+                self._living.clear()
             found = self._living[place] = group._replace(full=alive, steps=self._asked_by(group, alive))
         return found
 

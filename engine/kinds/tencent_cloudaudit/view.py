@@ -72,8 +72,11 @@ class LeanCloudAudit(Lean, gc=False):
     outer: Any
     inner: Any
 
-    def _make(self) -> View:
-        return CloudAuditView(self.kind, self.raw, self.outer, self.inner, self.text)
+    @property
+    def view(self) -> View:
+        if self.made is None:
+            self.made = CloudAuditView(self.kind, self.raw, self.outer, self.inner, self.text)
+        return self.made
 
 
 class CloudAuditView(LazyView):
