@@ -55,7 +55,7 @@ class Side:
     lists: Lists
     matches: Callable[[int], list[str]]
     full_decode: Callable[[Loads, Iterable[bytes]], None]
-    seen: Callable[[Any, bytes], Any]  # of a kind and a record
+    seeing: Callable[[Any], Callable[[bytes], Any]]  # of a kind, what it makes of a record
     fresh: Sequence[bytes] = field(default=())  # more events, for the question what those cost that are new
 
     def rule_set(self, texts: Sequence[str], *, indexed: bool = True) -> RuleSet:
@@ -112,9 +112,9 @@ def decide(a_kind: Kind, rules: RuleSet, raws: Iterable[bytes]) -> int:
 def decide_alone(side: Side, a_kind: Kind, rules: RuleSet, raws: Iterable[bytes]) -> int:
     """Matching alone; the same number."""
     matcher, _ = rules.matcher(side.kind)
-    seen_of, outcomes = side.seen, 0
+    seen_of, outcomes = side.seeing(a_kind), 0
     for raw in raws:
-        seen = seen_of(a_kind, raw)
+        seen = seen_of(raw)
         for number in matcher.candidates(seen):
             try:
                 outcomes += matcher.holds(number, seen.view)
@@ -123,20 +123,30 @@ def decide_alone(side: Side, a_kind: Kind, rules: RuleSet, raws: Iterable[bytes]
     return outcomes
 
 
-def _cloudaudit(a_kind: Any, raw: bytes) -> Any:
-    try:
-        outer = a_kind.outer.decode(raw)
-        text = outer.f_CloudAuditEvent
-        return LeanCloudAudit(a_kind, raw, text, None, outer, a_kind.lean.decode(text))
-    except msgspec.ValidationError:  # of an unusual type: the path's slow way
-        return a_kind.decode(Record(raw)).event.seen
+def _cloudaudit(a_kind: Any) -> Callable[[bytes], Any]:
+    take_out, lean = a_kind.outer.decode, a_kind.lean
+
+    def seen(raw: bytes) -> Any:
+        try:
+            outer = take_out(raw)
+            text = outer.f_CloudAuditEvent
+            return LeanCloudAudit(a_kind, raw, text, None, outer, lean.decode(text))
+        except msgspec.ValidationError:  # of an unusual type: the path's slow way
+            return a_kind.decode(Record(raw)).event.seen
+
+    return seen
 
 
-def _cloudtrail(a_kind: Any, raw: bytes) -> Any:
-    try:
-        return _CloudTrail(a_kind, raw, raw, None, a_kind.lean.decode(raw))
-    except msgspec.ValidationError:
-        return a_kind.decode(Record(raw)).event.seen
+def _cloudtrail(a_kind: Any) -> Callable[[bytes], Any]:
+    lean = a_kind.lean
+
+    def seen(raw: bytes) -> Any:
+        try:
+            return _CloudTrail(a_kind, raw, raw, None, lean.decode(raw))
+        except msgspec.ValidationError:
+            return a_kind.decode(Record(raw)).event.seen
+
+    return seen
 
 
 # --- a full decode

@@ -45,7 +45,7 @@ def findings(paths: Sequence[str], config: str | None) -> tuple[list[Problem], i
     """Every problem of *paths* and of the configuration with its rules, sorted; and how many rules could be loaded."""
     from engine import packs
     from engine.lint import lint
-    from engine.packs.cache import unwatched
+    from engine.unwatched import unwatched
 
     problems: list[Problem] = []
     wanted = list(paths)
@@ -53,7 +53,7 @@ def findings(paths: Sequence[str], config: str | None) -> tuple[list[Problem], i
         wanted += _of_configuration(config, problems)
         if not wanted:
             return sorted(problems, key=_order), 0
-    with unwatched():
+    with unwatched(afresh=True):
         examined = packs.examine(wanted)
         problems += examined.problems
         problems += lint(examined, _fields_of, datetime.now(UTC).date(), view=_view)

@@ -50,6 +50,7 @@ from engine.kinds import Schema, schema
 from engine.matching.codegen import Truth, truth_of
 from engine.matching.conditions import necessary
 from engine.matching.index import Index
+from engine.unwatched import unwatched
 
 __all__ = ["Matcher"]
 
@@ -80,7 +81,8 @@ class Matcher:
         if not (self._indexed and seen.view.uniform):
             return self._all
         if self._index is None:
-            self._index = _index(self._expressions, schema(self._kind))
+            with unwatched():
+                self._index = _index(self._expressions, schema(self._kind))
         found = self._index.candidates(seen)
         if self._index.settled:
             vars(self)["candidates"] = self._index.candidates  # from now on in this method's place

@@ -26,6 +26,7 @@ _MAX_TEXT: Final = 512  # characters of a name that is remembered
 _MAX_LED: Final = 8192  # names, each with what was read together with it
 _MAX_MASKS: Final = 1024  # signatures per group and reading
 _MAX_ALL_MASKS: Final = 50_000
+_FEW_ALIVE: Final = 32  # conjunctions
 _MANY: Final = 64  # tests on one path: from so many on they are looked up by the bits of a signature
 
 
@@ -58,6 +59,14 @@ class Group(NamedTuple):
     numbers: Sequence[int]  # of the conjunctions
 
 
+class _After(NamedTuple):
+    """What is left of a group after the lead."""
+
+    group: Group | None  # None: nobody
+    rules: Sequence[int]  # the group's
+    settled: bool  # whether it asks no more than those who go on do
+
+
 class Arrangement:
     """An order of readings: some that have a source, then the others. Groups are made as events ask for them."""
 
@@ -77,8 +86,9 @@ class Arrangement:
         self._read: list[Callable[[Seen], int]] = [partial(_at, reading) for reading in self._readings]
         self._folded: dict[str, tuple[Group, ...]] = {}
         self._by_name: dict[str, tuple[Group, ...]] = {}
+        self._by_named: dict[str, tuple[Group, ...]] = {}  # by what stands for the name
         self._by_token: dict[Any, tuple[Group, ...]] = {}  # as `Reading.by_token`, the name's own first
-        self._living: dict[tuple[int, int], Group] = {}  # by the id of a group and who of it goes on after the lead
+        self._living: dict[tuple[int, int], _After] = {}  # by the id of a group and who of it goes on after the lead
         self._masks = 0
         unnamed = conjunctions.unnamed
         self._nameless = (self._group(unnamed),) if unnamed else ()
@@ -92,6 +102,13 @@ class Arrangement:
             if alive:
                 found = _numbers(group.rules, alive, found)
         return found
+
+    def dissolve(self) -> None:
+        """Let go of all groups, once nobody asks any more: each knows of its arrangement, so they would stay."""
+        self._folded.clear()
+        self._by_name.clear()
+        self._by_named.clear()
+        self._nameless = ()
 
     def readings_of(self, view: View) -> set[Reading]:
         """The readings that `slowly` makes of *view*."""
@@ -213,9 +230,9 @@ class Arrangement:
         made: Candidates
         made, quick = namespace["made"](**constants)
         self._read = [*quick, *self._read[len(quick) :]]
-        self._folded.clear()
-        self._by_name.clear()
-        self._nameless = (self._group(self._conjunctions.unnamed),) if self._nameless else ()
+        nameless = bool(self._nameless)
+        self.dissolve()
+        self._nameless = (self._group(self._conjunctions.unnamed),) if nameless else ()
         return made
 
     def _token_of(self, reading: Reading) -> list[str]:
@@ -228,17 +245,18 @@ class Arrangement:
 
         It is remembered where it is enough to tell them.
         """
-        name, lead = self._known.token(self._known.name_path), self._lead
-        groups = self.groups_of(view)
+        lead = self._lead
         named, values = (token, ()) if lead is None else (token[0], token[1:])
-        known = named.__class__ is str and len(named) <= _MAX_TEXT and name is not None and name.determines(named)
+        groups, known = self._named(view, named)
         if lead is not None and groups:
             given = lead.token(values)
             signature = lead.by_token.get(given)
             if signature is None:
                 signature = lead.unknown(view, given)
             known = known and given in lead.by_token
-            groups = tuple(after for group in groups if (after := self._after(group, signature)) is not None)
+            after = [self._after(group, signature) for group in groups]
+            groups = tuple(one.group for one in after if one.group is not None)
+            known = known and all(one.settled for one in after)
         elif lead is not None:
             known = known and lead.are_keys(values)
         if known:
@@ -248,23 +266,47 @@ class Arrangement:
             self._by_token[token] = groups
         return groups
 
-    def _after(self, group: Group, signature: int) -> Group | None:
-        """*group* without those that fail where the lead has that *signature*, and what they ask; None if all do."""
+    def _named(self, view: View, token: Any) -> tuple[tuple[Group, ...], bool]:
+        """The groups of *view*, where *token* stands for its name; and whether that is enough to tell them."""
+        if token.__class__ is not str:
+            return self.groups_of(view), False
+        groups = self._by_named.get(token)
+        if groups is not None:
+            return groups, True
+        groups, name = self.groups_of(view), self._known.token(self._known.name_path)
+        known = len(token) <= _MAX_TEXT and name is not None and name.determines(token)
+        if known:
+            if len(self._by_named) >= _MAX_NAMES:
+                self._by_named.clear()
+            self._by_named[token] = groups
+        return groups, known
+
+    def _after(self, group: Group, signature: int) -> _After:
+        """*group* without those that fail where the lead has that *signature*."""
         if not group.steps or group.steps[0].place != 0:
-            return group
+            return _After(group, group.rules, True)
         alive = group.full & group.steps[0].masks.going_on(signature)
         if not alive:
-            return None
+            return _After(None, group.rules, True)
         place = id(group), alive
         found = self._living.get(place)
-        if found is None or found.rules is not group.rules:
+        if found is None or found.rules is not group.rules:  # most come once: no more is made of them than that needs
             if len(self._living) >= _MAX_LED:
                 self._living.clear()
-            found = self._living[place] = group._replace(full=alive, steps=self._asked_by(group, alive))
+            found = _After(group._replace(full=alive, steps=group.steps[1:]), group.rules, False)
+        elif not found.settled:
+            found = _After(group._replace(full=alive, steps=self._asked_by(group, alive)), group.rules, True)
+        self._living[place] = found
         return found
 
     def _asked_by(self, group: Group, alive: int) -> tuple[Step, ...]:
-        """The steps of *group* after the lead that those who are *alive* ask for, with the bits that they ask about."""
+        """
+        The steps of *group* after the lead that those who are *alive* ask for.
+
+        Of a few it is worth the time to find the bits that they ask about.
+        """
+        if alive.bit_count() > _FEW_ALIVE:
+            return tuple(step for step in group.steps[1:] if step.asked & alive)
         asked: defaultdict[int, int] = defaultdict(int)  # by place
         relevant: defaultdict[int, int] = defaultdict(int)
         for bit_of_it in _bits(alive):

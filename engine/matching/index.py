@@ -28,6 +28,7 @@ from engine.kinds.decoder import UNREADABLE
 from engine.matching.arrangement import Arrangement, Bits, Candidates, Conjunctions
 from engine.matching.conditions import Conjunction
 from engine.matching.signatures import Reading, Signatures
+from engine.unwatched import unwatched
 
 LESSONS: Final = 400  # events, before the order is settled
 _MAX_KEPT: Final = 32 * 1024  # bytes of an event that is kept while the index learns
@@ -82,7 +83,9 @@ class Index:
     def _learn(self, seen: Seen) -> Sequence[int]:
         found = self._first.slowly(seen.view)
         if self._lessons.take(seen.view, self._first):
-            self.candidates = self._lessons.arranged(self._conjunctions).generated()
+            with unwatched():
+                self.candidates = self._lessons.arranged(self._conjunctions).generated()
+                self._first.dissolve()
             self.settled = True
         return found
 
@@ -139,7 +142,9 @@ class _Lessons:
         quick = [one for one in ordered if one.token is not None][:_MAX_QUICK]
         rest = [Reading([one]) for one in ordered if one not in quick]
         alone = [Reading([one]) for one in quick]
-        come = self._come(Arrangement(self._known, conjunctions, alone, rest))
+        one_by_one = Arrangement(self._known, conjunctions, alone, rest)
+        come = self._come(one_by_one)
+        one_by_one.dissolve()
         sets = self._together(quick, {reading.parts[0]: come[reading] for reading in alone})
         readings = [Reading(parts, frozenset(self._integers)) for parts in sets]
         arrangement = Arrangement(self._known, conjunctions, readings, rest)

@@ -14,12 +14,11 @@ Importing this module imports neither YAML nor the models of rule files: with th
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
@@ -30,6 +29,7 @@ import engine
 from engine.packs.files import Sources, gathered
 from engine.packs.packed import decode, encode
 from engine.rule import RuleSet
+from engine.unwatched import unwatched
 
 KEPT: Final = 8  # files; each is one state of one set of rules
 _DIGEST: Final = 32
@@ -52,7 +52,7 @@ def load(paths: Sequence[str] = (), folder: Path | None = None) -> RuleSet:
         folder = folder or default_folder()
     except RuntimeError:  # a user without a home has no cache
         return load_files(paths)
-    with unwatched():
+    with unwatched(afresh=True):
         sources = gathered(paths)
         try:
             kept = folder / f"rules-{key(paths, sources)}.bin"
@@ -64,27 +64,6 @@ def load(paths: Sequence[str] = (), folder: Path | None = None) -> RuleSet:
             with suppress(OSError):
                 _keep(kept, encode(rules))
         return rules
-
-
-@contextmanager
-def unwatched() -> Iterator[None]:
-    """
-    Without the cyclic garbage collector: it would walk all rules made so far again and again, and find nothing.
-
-    What is there at the end is taken out of its sight (`gc.freeze`) until the next load, which has it look at all once:
-    with 10,000 rules, each pass over them takes half a second.
-    """
-    paused = gc.isenabled()
-    if gc.get_freeze_count():
-        gc.unfreeze()
-        gc.collect()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if paused:
-            gc.enable()
 
 
 def load_files(paths: Sequence[str], sources: Sources | None = None) -> RuleSet:
