@@ -21,7 +21,7 @@ def nothing_frozen() -> Iterator[None]:
 def test_the_collector_is_away_meanwhile_and_does_not_see_what_was_made() -> None:
     with unwatched():
         assert not gc.isenabled()
-        made = [{} for _ in range(1000)]
+        made: list[dict[str, str]] = [{} for _ in range(1000)]
 
     assert gc.isenabled()
     assert gc.get_freeze_count() >= len(made)
