@@ -63,7 +63,6 @@ class _After(NamedTuple):
     """What is left of a group after the lead."""
 
     group: Group | None  # None: nobody
-    rules: Sequence[int]  # the group's
     settled: bool  # whether it asks no more than those who go on do
 
 
@@ -108,6 +107,8 @@ class Arrangement:
         self._folded.clear()
         self._by_name.clear()
         self._by_named.clear()
+        self._by_token.clear()
+        self._living.clear()
         self._nameless = ()
 
     def readings_of(self, view: View) -> set[Reading]:
@@ -180,7 +181,7 @@ class Arrangement:
         known = self._known
         name = known.token(known.name_path)
         if name is None:
-            return lambda seen: self.slowly(seen) if seen.view.uniform else self._conjunctions.rules
+            return self._otherwise
         if self._quick and not self._quick[0].rarely:
             self._lead = self._quick[0]
         constants: dict[str, Any] = {
@@ -284,18 +285,18 @@ class Arrangement:
     def _after(self, group: Group, signature: int) -> _After:
         """*group* without those that fail where the lead has that *signature*."""
         if not group.steps or group.steps[0].place != 0:
-            return _After(group, group.rules, True)
+            return _After(group, True)
         alive = group.full & group.steps[0].masks.going_on(signature)
         if not alive:
-            return _After(None, group.rules, True)
+            return _After(None, True)
         place = id(group), alive
         found = self._living.get(place)
-        if found is None or found.rules is not group.rules:  # most come once: no more is made of them than that needs
+        if found is None:  # most come once: no more is made of them than that needs
             if len(self._living) >= _MAX_LED:
                 self._living.clear()
-            found = _After(group._replace(full=alive, steps=group.steps[1:]), group.rules, False)
+            found = _After(group._replace(full=alive, steps=group.steps[1:]), False)
         elif not found.settled:
-            found = _After(group._replace(full=alive, steps=self._asked_by(group, alive)), group.rules, True)
+            found = _After(group._replace(full=alive, steps=self._asked_by(group, alive)), True)
         self._living[place] = found
         return found
 
