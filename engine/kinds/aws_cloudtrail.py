@@ -19,7 +19,8 @@ from typing import Any, Final
 from engine.errors import DecodeError
 from engine.event import SEPARATOR, Event, Fields, Identity, Record, UniformView, View
 from engine.kinds import NORM_FIELDS, Decoded, Field, Schema, Token
-from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
+from engine.kinds.decoder import UNREADABLE, is_shallow, is_utf8, loads
+from engine.kinds.decoding import Decoding, new_identity
 from engine.kinds.nested import Nested, Shown
 from engine.kinds.projection import (
     NOT_PROJECTED,
@@ -163,7 +164,6 @@ _ADDRESS: Final = frozenset("0123456789abcdefABCDEF.:")
 _HEAD: Final = {
     "eventID": Any, "eventTime": Any, "eventName": Any, "recipientAccountId": Any,
 }  # fmt: skip
-_identity_of: Final = tuple.__new__  # of a NamedTuple, in half the time of its own
 _SHORT: Final = 128  # characters of a text that is remembered with what it is read as
 
 
@@ -191,10 +191,10 @@ SCHEMA: Final = Schema(
 )  # fmt: skip
 
 
-class AwsCloudTrail:
+class AwsCloudTrail(Decoding):
     """The kind `aws.cloudtrail`; see `engine.kinds.Kind`."""
 
-    name: Final = NAME
+    name = NAME
     fields: Final[tuple[Field, ...]] = tuple(row.field for row in ROWS)
 
     def __init__(self, redaction_key: bytes) -> None:
@@ -207,26 +207,9 @@ class AwsCloudTrail:
         self._shown = Shown(self._nested)
         self._times: dict[str, int] = {}
 
-    def decode(self, record: Record) -> Decoded:
-        """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
-        raw = record.raw
-        event = self._fast(raw)
-        if event is not None:
-            return Decoded(event)
-        try:
-            raw = without_bom(raw)
-            check_size_and_depth(raw)
-            return self._slow(raw, record)
-        except DecodeError as error:
-            return Decoded(None, self._nested.quarantined(NAME, record, str(error)))
-
     def view(self, sample: Mapping[str, Any]) -> Fields:
         """The fields of a hand-written, possibly partial event, through the same decode."""
         return self._fields(loads(json.dumps(sample, default=str)))
-
-    def evidence(self, raw: bytes) -> str:
-        """The raw record as text for people: valid JSON where it was, secrets replaced."""
-        return self._nested.raw(without_bom(raw))
 
     def field(self, name: str, value: Any) -> Any:
         """One top-level field of a record by itself, as `decode` would give it; None where it is absent."""
@@ -265,7 +248,7 @@ class AwsCloudTrail:
         name, account, event_id = shown[name], shown[account], shown.id(event_id)
         if not (name and account and event_id):
             return None
-        identity = _identity_of(Identity, (NAME, account, event_id))
+        identity = new_identity(Identity, (NAME, account, event_id))
         return Event(identity, time, name, raw, self.whole, _Lean(self, raw, raw, None, record))
 
     def _time(self, text: Any) -> int | None:

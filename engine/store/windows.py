@@ -7,6 +7,7 @@ transaction.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -92,14 +93,16 @@ class WindowRows(Protocol):
     def windows_of(self, rule_id: str, limit: int = 100) -> list[tuple[str, Key, Window]]: ...
 
 
-class SqlWindows:
+class SqlWindows(ABC):
     """WindowRows in SQL that SQLite and Postgres both read; placeholders are "?"."""
 
+    @abstractmethod
     def _query(self, sql: str, parameters: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
-        raise NotImplementedError
+        """The rows that the database answers with."""
 
+    @abstractmethod
     def _many(self, sql: str, rows: Sequence[Sequence[Any]]) -> None:
-        raise NotImplementedError
+        """The same statement for each of *rows*."""
 
     def watermark(self, source: str) -> int | None:
         rows = self._query("SELECT watermark FROM sources WHERE name=?", (source,))

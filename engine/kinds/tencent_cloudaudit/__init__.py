@@ -19,7 +19,8 @@ from typing import Any, Final
 from engine.errors import DecodeError
 from engine.event import Event, Fields, Identity, Record, UniformView
 from engine.kinds import Decoded, Field
-from engine.kinds.decoder import UNREADABLE, check_size_and_depth, is_shallow, is_utf8, loads, without_bom
+from engine.kinds.decoder import UNREADABLE, is_shallow, is_utf8, loads
+from engine.kinds.decoding import Decoding, new_identity
 from engine.kinds.nested import Nested, Shown
 from engine.kinds.projection import UNSET, Plan, Projection
 from engine.kinds.redaction import TENCENT_ACCESS_KEY_IDS, Redactor
@@ -40,14 +41,13 @@ _OUTER_HEAD: Final = {
 }  # fmt: skip
 _INNER_HEAD: Final = {"eventID": Any, "eventTime": Any, "eventName": Any}
 _IDENTITY_HEAD: Final = {"userIdentity": {"accountId": Any}}
-_identity_of: Final = tuple.__new__  # of a NamedTuple, in half the time of its own
 _LIKELY: Final = 10**11  # epoch seconds; larger numbers are milliseconds
 
 
-class TencentCloudAudit:
+class TencentCloudAudit(Decoding):
     """The kind `tencent.cloudaudit`; see `engine.kinds.Kind`."""
 
-    name: Final = NAME
+    name = NAME
     fields: Final[tuple[Field, ...]] = tuple(row.field for row in ROWS)
 
     def __init__(self, redaction_key: bytes) -> None:
@@ -65,28 +65,11 @@ class TencentCloudAudit:
         self.plans: dict[str, Plan] = {}
         self._shown = Shown(self._nested)
 
-    def decode(self, record: Record) -> Decoded:
-        """The identity of *record* now, its fields later. Never raises: what cannot be read is quarantined."""
-        raw = record.raw
-        event = self._fast(raw)
-        if event is not None:
-            return Decoded(event)
-        try:
-            raw = without_bom(raw)
-            check_size_and_depth(raw)
-            return self._slow(raw, record)
-        except DecodeError as error:
-            return Decoded(None, self._nested.quarantined(NAME, record, str(error)))
-
     def view(self, sample: Mapping[str, Any]) -> Fields:
         """The fields of a hand-written, possibly partial event, inner or outer, through the same decode."""
         value = loads(json.dumps(sample, default=str))
         outer, inner, _ = apart(value)
         return self.fields_of(outer, inner)
-
-    def evidence(self, raw: bytes) -> str:
-        """The raw record as text for people: valid JSON where it was, secrets replaced."""
-        return self._nested.raw(without_bom(raw))
 
     def field(self, name: str, value: Any) -> Any:
         """One top-level field of an inner event by itself, as `decode` would give it; None where it is absent."""
@@ -145,7 +128,7 @@ class TencentCloudAudit:
             return None
         if not (name and account and event_id):
             return None
-        identity = _identity_of(Identity, (NAME, account, event_id))
+        identity = new_identity(Identity, (NAME, account, event_id))
         return Event(identity, time, name, raw, self.whole, LeanCloudAudit(self, raw, text, None, outer, inner))
 
     def _slow(self, raw: bytes, record: Record) -> Decoded:
